@@ -1,0 +1,4 @@
+package plpmtud
+
+// Optimal returns the default search, over the built-in prior.
+func Optimal() Search { return PlateauTable }
