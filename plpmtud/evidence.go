@@ -1,0 +1,82 @@
+package plpmtud
+
+// evidence returns what the search may know.
+func (p *Path) evidence() Evidence {
+	return Evidence{
+		Floor: int(p.size), Ceiling: int(p.ceil),
+		Lost: p.lost, N: int(p.nLost),
+		Consecutive: int(p.count), MaxProbes: int(p.set.maxProbes),
+		LossCost: p.lossCost(), Overhead: int(p.set.overhead),
+	}
+}
+
+// lossCost is the time it takes to learn of a lost probe, in round trips; 0 if
+// it is not known yet.
+func (p *Path) lossCost() float32 {
+	if p.rtt == 0 {
+		return 0
+	}
+	delay := float32(p.lossDelay)
+	if p.set.layer == Unacknowledged {
+		delay = float32(p.set.probeTimeout.Microseconds())
+	}
+	return delay / float32(p.rtt)
+}
+
+// addLost notes a lost probe, and lowers the ceiling below a size that was lost
+// often enough: MAX_PROBES times itself, or, where losses pool, together with
+// the smaller sizes.
+func (p *Path) addLost(size uint16) {
+	if size <= p.size {
+		return // the floor itself, probed for its own sake
+	}
+	p.insertLost(size)
+	var pooled uint16
+	for i, l := range p.lost[:p.nLost] {
+		if p.set.perSize {
+			pooled = 0
+		}
+		pooled += l.Count
+		if pooled >= uint16(p.set.maxProbes) {
+			p.ceil = l.Size - 1
+			p.nLost = uint8(i)
+			return
+		}
+	}
+}
+
+func (p *Path) insertLost(size uint16) {
+	i := 0
+	for i < int(p.nLost) && p.lost[i].Size < size {
+		i++
+	}
+	if i < int(p.nLost) && p.lost[i].Size == size {
+		p.lost[i].Count++
+		return
+	}
+	if i == maxLost {
+		return
+	}
+	if p.nLost < maxLost {
+		p.nLost++
+	}
+	copy(p.lost[i+1:p.nLost], p.lost[i:])
+	p.lost[i] = LostSize{Size: size, Count: 1}
+}
+
+// dropLostUpTo forgets losses that an acknowledgement of the size contradicts.
+func (p *Path) dropLostUpTo(size uint16) {
+	i := 0
+	for i < int(p.nLost) && p.lost[i].Size <= size {
+		i++
+	}
+	p.nLost = uint8(copy(p.lost[:], p.lost[i:p.nLost]))
+}
+
+// lowerCeil excludes every size above the given one.
+func (p *Path) lowerCeil(size uint16) {
+	p.ceil = min(p.ceil, size)
+	for p.nLost > 0 && p.lost[p.nLost-1].Size > p.ceil {
+		p.nLost--
+	}
+}

@@ -1,0 +1,239 @@
+package plpmtud
+
+import "time"
+
+// A Path discovers and keeps the largest PL size that one path carries, as
+// RFC 8899 says. It does no I/O, reads no clock and allocates nothing after New.
+// It is not safe for concurrent use; the caller passes the time, which must not
+// go back.
+type Path struct {
+	search Search
+	trace  func(Event)
+	epoch  time.Time // what instants count from
+
+	set settings
+
+	lastSent instant // of the newest probe
+	raiseAt  instant // SearchComplete: PMTU_RAISE_TIMER
+	timerAt  instant // SearchComplete: CONFIRMATION_TIMER; Error: no probe before
+	ptbUntil instant // no larger size before (RFC 8201 section 4)
+	hintAt   instant // the last hop-by-hop hint that cost a probe
+
+	nextID  ProbeID
+	firstID ProbeID // answers to older probes say nothing about the path as it is now
+	flying  ProbeID // the probe in flight, 0: none
+	probes  [keptProbes]sentProbe
+
+	size      uint16 // PLPMTU, the search's floor
+	max       uint16 // MAX_PLPMTU as it is now
+	ceil      uint16 // largest size still possible
+	next      uint16 // size of the next probe, 0: none due
+	candidate uint16 // size that a hint named, 0: none
+	lost      [maxLost]LostSize
+	nLost     uint8
+
+	state       State
+	count       uint8 // PROBE_COUNT
+	confirm     confirmation
+	confirmLost uint8
+	minProbing  bool  // Error: MIN_PLPMTU is being validated
+	backoff     uint8 // Error: how often MIN_PLPMTU was validated in vain
+	idle        bool
+
+	rtt, lossDelay micros // smoothed; 0: not known
+
+	stability stability
+}
+
+// settings is a Config without what is not needed after New.
+type settings struct {
+	probeTimeout, raise, confirm, interval time.Duration
+	overhead, header, min, base            uint16
+	maxProbes                              uint8
+	layer                                  Layer
+	perSize, softCap                       bool
+}
+
+// instant is a time in nanoseconds after Path.epoch; 0: never.
+type instant int64
+
+// micros is a duration in microseconds.
+type micros uint32
+
+// keptProbes is how many probes are remembered for late acknowledgements.
+const keptProbes = 4
+
+type fate uint8
+
+const (
+	unused fate = iota
+	inFlight
+	lostInFlight
+	withdrawn // EMSGSIZE or a hint took it back; an answer still counts
+	answered
+)
+
+type sentProbe struct {
+	id   ProbeID
+	size uint16
+	fate fate
+}
+
+// confirmation says why the PLPMTU itself is being probed.
+type confirmation uint8
+
+const (
+	notConfirming confirmation = iota
+	confirmOnce                // one probe; losing it changes nothing
+	confirmOrFall              // losing MAX_PROBES of them is a black hole
+)
+
+// New returns a Path in state DISABLED. It returns a *ConfigError if a field of
+// cfg is out of range.
+func New(cfg Config) (*Path, error) {
+	c, err := cfg.normalise()
+	if err != nil {
+		return nil, err
+	}
+	return &Path{
+		search: c.Search,
+		trace:  c.Trace,
+		set: settings{
+			probeTimeout: c.ProbeTimeout, raise: c.RaiseInterval, confirm: c.ConfirmInterval, interval: c.ProbeInterval,
+			overhead: uint16(c.Overhead), header: uint16(c.Header), min: uint16(c.Min), base: uint16(c.Base),
+			maxProbes: uint8(c.MaxProbes), layer: c.Layer,
+			perSize: c.PerSize || c.Search.Counting() == PerSize, softCap: c.SoftCap,
+		},
+		size: uint16(c.Min), max: uint16(c.Max), ceil: uint16(c.Max),
+		nextID: 1, firstID: 1,
+	}, nil
+}
+
+// Start says that the peer was reached, by datagrams of up to confirmed bytes
+// of PL size (0: of no particular size). If that is at least BASE_PLPMTU, the
+// search begins; otherwise BASE_PLPMTU is probed first. Calling Start again
+// says that the path is another one: answers to older probes are ignored from
+// then on (RFC 8899 section 5.2, D3-g).
+func (p *Path) Start(now time.Time, confirmed int) {
+	t := p.at(now)
+	p.forget()
+	p.stability = stability{}
+	p.rtt, p.lossDelay = 0, 0
+	p.lastSent, p.ptbUntil, p.hintAt = 0, 0, 0
+	p.ceil = p.max
+	p.clearEvidence()
+	confirmed = min(confirmed, int(p.max))
+	if confirmed >= int(p.base()) {
+		p.setSize(t, uint16(confirmed), Started)
+		p.enter(t, Searching, Started)
+	} else {
+		p.setSize(t, p.min(), Started)
+		p.enter(t, Base, Started)
+	}
+	p.advance(t)
+}
+
+// Stop says that connectivity was lost: the state becomes DISABLED, and
+// nothing is probed until the next Start.
+func (p *Path) Stop(now time.Time) {
+	t := p.at(now)
+	p.disable(t, Stopped)
+}
+
+func (p *Path) disable(t instant, cause Cause) {
+	p.forget()
+	p.clearEvidence()
+	p.setSize(t, p.min(), cause)
+	p.enter(t, Disabled, cause)
+	p.next = 0
+}
+
+// PLPMTU returns the largest PL size that may be used now, in bytes. It rises
+// only when a datagram of exactly that size was acknowledged.
+func (p *Path) PLPMTU() int { return int(p.size) }
+
+// MPS returns how many bytes of the packetization layer's own payload fit into
+// one datagram now: PLPMTU less Config.Header (RFC 8899 section 4.4), or less
+// while a soft cap is in force (Config.SoftCap).
+func (p *Path) MPS() int {
+	return max(min(int(p.size), p.softLimit())-int(p.set.header), 0)
+}
+
+// MTU returns the size of the largest IP packet that may be used now, in
+// bytes: PLPMTU plus Config.Overhead.
+func (p *Path) MTU() int { return int(p.size) + int(p.set.overhead) }
+
+// State returns the state of RFC 8899 section 5.2.
+func (p *Path) State() State { return p.state }
+
+// base is BASE_PLPMTU, which is never above MAX_PLPMTU (section 5.1.2).
+func (p *Path) base() uint16 { return min(p.set.base, p.max) }
+
+// min is MIN_PLPMTU, likewise.
+func (p *Path) min() uint16 { return min(p.set.min, p.max) }
+
+func (p *Path) at(now time.Time) instant {
+	if p.epoch.IsZero() {
+		p.epoch = now.Add(-1) // so that no instant is 0
+	}
+	return instant(now.Sub(p.epoch))
+}
+
+func (p *Path) time(t instant) time.Time { return p.epoch.Add(time.Duration(t)) }
+
+// forget makes the answers to all probes so far meaningless.
+func (p *Path) forget() {
+	p.firstID = p.nextID
+	p.flying = 0
+}
+
+func (p *Path) clearEvidence() {
+	p.nLost, p.count, p.candidate = 0, 0, 0
+	p.confirm, p.confirmLost = notConfirming, 0
+}
+
+// enter changes the state and starts what belongs to it.
+func (p *Path) enter(t instant, s State, cause Cause) {
+	from := p.state
+	p.state = s
+	p.count = 0
+	p.raiseAt, p.timerAt = 0, 0
+	p.minProbing = false
+	if s == SearchComplete {
+		p.candidate = 0
+		if p.set.raise > 0 {
+			p.raiseAt = max(t+instant(p.set.raise), p.ptbUntil)
+		}
+		if p.set.layer == Unacknowledged {
+			p.timerAt = t + instant(p.set.confirm)
+		}
+	}
+	if from != s {
+		p.emit(t, Event{Kind: StateChange, Cause: cause, From: from, To: s})
+	}
+}
+
+// setSize changes the PLPMTU. The caller has an acknowledgement of exactly
+// that size, if it is a rise.
+func (p *Path) setSize(t instant, size uint16, cause Cause) {
+	old := p.size
+	if old == size {
+		return
+	}
+	p.size = size
+	p.emit(t, Event{Kind: SizeChange, Cause: cause, Old: int(old), New: int(size), Size: int(size)})
+}
+
+func (p *Path) emit(t instant, e Event) {
+	if p.trace == nil {
+		return
+	}
+	e.Time = p.time(t)
+	if e.Kind != StateChange {
+		e.From, e.To = p.state, p.state
+	}
+	if e.Kind != SizeChange {
+		e.Old, e.New = int(p.size), int(p.size)
+	}
+	p.trace(e)
+}
