@@ -1,0 +1,68 @@
+package results
+
+import "fmt"
+
+// MaxSize is the largest IP packet without a jumbogram, in bytes.
+const MaxSize = 65575 // an IPv6 header and 65535 bytes
+
+// Validate returns a *ValueError for the first field whose value is outside of
+// its closed set or range, or contradicts another field.
+func (r *Record) Validate() error {
+	if r.Schema < 1 {
+		return &ValueError{"schema", r.Schema, "1 or more"}
+	}
+	if r.Target == "" {
+		return &ValueError{"target", r.Target, "a name or an address"}
+	}
+	if r.Family != 4 && r.Family != 6 && (r.Family != 0 || r.Error == "") {
+		return &ValueError{"family", r.Family, "4 or 6 (0 only beside an error)"}
+	}
+	if err := checkOutcome("", r.PMTU, r.Verdict, r.Direction); err != nil {
+		return err
+	}
+	if !(r.Confidence >= 0 && r.Confidence <= 1) {
+		return &ValueError{"confidence", r.Confidence, "0 to 1"}
+	}
+	for i, m := range r.Methods {
+		at := fmt.Sprintf("methods[%d].", i)
+		if m.Method == "" {
+			return &ValueError{at + "method", m.Method, "a method's name"}
+		}
+		if err := checkOutcome(at, m.PMTU, m.Verdict, m.Direction); err != nil {
+			return err
+		}
+		if m.ProbesSent < 0 || m.ProbesLost < 0 || m.ProbesLost > m.ProbesSent {
+			return &ValueError{at + "probes_lost", m.ProbesLost, fmt.Sprintf("0 to probes_sent (%d)", m.ProbesSent)}
+		}
+	}
+	for i, p := range r.PTB {
+		if err := oneOf(fmt.Sprintf("ptb[%d].grade", i), p.Grade, Grades()); err != nil {
+			return err
+		}
+	}
+	for i, l := range r.Loss {
+		if l.Lost < 0 || l.Lost > l.Sent {
+			return &ValueError{fmt.Sprintf("loss[%d].lost", i), l.Lost, fmt.Sprintf("0 to sent (%d)", l.Sent)}
+		}
+	}
+	return nil
+}
+
+func checkOutcome(at string, pmtu *int, v Verdict, d Direction) error {
+	if err := oneOf(at+"verdict", v, Verdicts()); err != nil {
+		return err
+	}
+	if err := oneOf(at+"direction", d, Directions()); err != nil {
+		return err
+	}
+	if pmtu == nil {
+		return nil
+	}
+	if *pmtu < 1 || *pmtu > MaxSize {
+		return &ValueError{at + "pmtu", *pmtu, fmt.Sprintf("1 to %d bytes, or null", MaxSize)}
+	}
+	if v == Unresponsive || v == Refused {
+		return &ValueError{at + "pmtu", *pmtu, fmt.Sprintf("null beside verdict %q", v)}
+	}
+	return nil
+}
