@@ -156,3 +156,13 @@ func headerLen(b []byte, typ uint8) (int, bool) {
 	}
 	return (int(b[1]) + 1) * 8, true
 }
+
+// OptionsHeader views b as an options header of type typ that stands alone, as
+// a socket's control message delivers it; offsets count from its first byte.
+func OptionsHeader(b []byte, typ uint8) (Header, Problem) {
+	n, ok := headerLen(b, typ)
+	if !ok || n > len(b) {
+		return Header{}, Problem{Reason: HeaderTruncated}
+	}
+	return Header{Type: typ, pkt: Packet(b[:n:n]), len: n}, Problem{}
+}
