@@ -1,0 +1,6 @@
+package udpsock
+
+import "syscall"
+
+// ICMP "source host isolated".
+var pendingErrnosOS = []syscall.Errno{syscall.ENONET}

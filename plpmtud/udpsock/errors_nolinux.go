@@ -1,0 +1,7 @@
+//go:build unix && !linux
+
+package udpsock
+
+import "syscall"
+
+var pendingErrnosOS []syscall.Errno

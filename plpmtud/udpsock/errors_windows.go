@@ -1,0 +1,21 @@
+package udpsock
+
+import (
+	"errors"
+	"slices"
+	"syscall"
+
+	"golang.org/x/sys/windows"
+)
+
+func isMessageTooLong(err error) bool { return errors.Is(err, windows.WSAEMSGSIZE) }
+
+var pendingErrnos = []syscall.Errno{
+	windows.WSAEMSGSIZE, windows.WSAECONNRESET, windows.WSAENETRESET,
+	windows.WSAECONNREFUSED, windows.WSAEHOSTUNREACH, windows.WSAENETUNREACH,
+}
+
+func isPending(err error) bool {
+	var errno syscall.Errno
+	return errors.As(err, &errno) && slices.Contains(pendingErrnos, errno)
+}
