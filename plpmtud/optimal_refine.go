@@ -1,0 +1,59 @@
+package plpmtud
+
+// refineWaste is the expected unused share of the payload, between two sizes of
+// the support, at which the search stops.
+const refineWaste = 0.002
+
+// refine searches between the floor and the next size of the support, which
+// was found too large or all but.
+func (st *situation) refine(e *Evidence) int {
+	floor := e.Floor + e.Overhead
+	end := e.Ceiling + e.Overhead + 1 // the smallest size that is impossible
+	if st.f+1 < len(st.r.size) && int(st.r.size[st.f+1]) > floor {
+		end = min(end, int(st.r.size[st.f+1]))
+	}
+	inner := 1.0 // probability that the path MTU is none of the support's
+	if point := st.r.point[st.f]; point > 0 && int(st.r.size[st.f]) == floor {
+		inner = 1 - point/st.r.mass[st.f]
+	}
+	lost := 0 // smallest size that was lost and is not impossible
+	times := 0
+	if e.N > 0 {
+		if size := int(e.Lost[0].Size) + e.Overhead; size < end {
+			lost, times = size, int(e.Lost[0].Count)
+		}
+	}
+	worth := func(lo, hi int) bool {
+		return hi-lo > 2 && inner*float64(hi-lo-1)/2 > refineWaste*payload(lo)
+	}
+	next := 0
+	switch {
+	case lost == 0 && st.open && st.top == st.f: // a limit below the support
+		next = e.Ceiling + e.Overhead
+	case lost == 0:
+		if worth(floor, end) {
+			next = even(floor, end)
+		}
+	case worth(floor, lost):
+		next = even(floor, lost)
+	case times < 2 && inner*float64(end-lost)*judgedLoss > refineWaste*payload(floor):
+		next = lost
+	}
+	if next == 0 {
+		return 0
+	}
+	if e.Consecutive > 0 && e.Consecutive+1 >= e.MaxProbes {
+		return e.Floor
+	}
+	return next - e.Overhead
+}
+
+// even returns an even size about halfway between lo and hi, which are at least
+// 3 apart, so that a ceiling below it can be told from a limit: see isLimit.
+func even(lo, hi int) int {
+	mid := (lo + hi) / 2 &^ 1
+	if mid <= lo {
+		mid += 2
+	}
+	return mid
+}
