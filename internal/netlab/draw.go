@@ -12,6 +12,7 @@ func (t Topology) Draw() string {
 		return strings.TrimSuffix(t.Picture, "\n") + "\n"
 	}
 	var top, below strings.Builder
+	so := 65535
 	for i, l := range t.Links {
 		if i == 0 {
 			top.WriteString(l.A.Node)
@@ -19,7 +20,11 @@ func (t Topology) Draw() string {
 			return t.list()
 		}
 		fmt.Fprintf(&top, " %s ", l.wire())
-		if n, ok := t.node(l.B.Node); ok && n.PTB.Mode != PTBDelivered && below.Len() <= top.Len() {
+		so = min(so, l.A.MTU)
+		// Only a router before a smaller link ever says that a packet is too big.
+		n, ok := t.node(l.B.Node)
+		narrows := i+1 < len(t.Links) && t.Links[i+1].A.MTU < so
+		if ok && narrows && n.PTB.Mode != PTBDelivered && below.Len() <= top.Len() {
 			fmt.Fprintf(&below, "%s`PTB %s", strings.Repeat(" ", top.Len()-below.Len()), n.PTB)
 		}
 		top.WriteString(l.B.Node)

@@ -1,0 +1,24 @@
+//go:build !linux
+
+package cli
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+)
+
+func newLabDemoCommand() *cobra.Command { return newLabUnsupported("demo") }
+func newLabUpCommand() *cobra.Command   { return newLabUnsupported("up") }
+func newLabDownCommand() *cobra.Command { return newLabUnsupported("down") }
+func newLabListCommand() *cobra.Command { return newLabUnsupported("list") }
+
+func newLabUnsupported(use string) *cobra.Command {
+	return &cobra.Command{
+		Use:   use,
+		Short: "Needs Linux",
+		RunE: func(*cobra.Command, []string) error {
+			return &labError{labExitUsage, errors.New("labs are made of Linux network namespaces: this system has none")}
+		},
+	}
+}
