@@ -49,6 +49,8 @@ const (
 	// ptbHold is how long no larger size is tried after a Packet Too Big
 	// (RFC 8201 section 4: not within 5 minutes).
 	ptbHold = 5 * time.Minute
+	// maxTimer bounds the timers, so that milliseconds of them fit into 32 bits.
+	maxTimer = 45 * 24 * time.Hour
 	// ethernetMTU bounds MAX_PLPMTU where the caller names none.
 	ethernetMTU = 1500
 	// maxSize is the largest IP packet without a jumbogram, in bytes.
@@ -85,7 +87,8 @@ type Config struct {
 	// least one RTT, as far as it is known, lies between two probes
 	// (section 3, item 7). At most one hour.
 	ProbeInterval time.Duration
-	// RaiseInterval is PMTU_RAISE_TIMER. Zero: 600 s. Negative: off.
+	// RaiseInterval is PMTU_RAISE_TIMER, kept to the second. Zero: 600 s.
+	// Negative: off. At most 45 days, as the other timers.
 	RaiseInterval time.Duration
 	// ConfirmInterval is CONFIRMATION_TIMER of an Unacknowledged layer. Zero:
 	// 30 s. Less than RaiseInterval. An Acknowledged layer MUST NOT have one.
@@ -151,6 +154,14 @@ func (c Config) normalise() (Config, error) {
 	}
 	if c.MaxProbes < 1 || c.MaxProbes > 15 {
 		return bad("MaxProbes", c.MaxProbes, "1 to 15")
+	}
+	for _, d := range []struct {
+		field string
+		value time.Duration
+	}{{"ProbeTimeout", c.ProbeTimeout}, {"RaiseInterval", c.RaiseInterval}, {"ConfirmInterval", c.ConfirmInterval}} {
+		if d.value > maxTimer {
+			return bad(d.field, d.value, "at most 45 days")
+		}
 	}
 	if c.ProbeInterval < 0 || c.ProbeInterval > time.Hour {
 		return bad("ProbeInterval", c.ProbeInterval, "0 to 1 hour")

@@ -18,7 +18,7 @@ func (p *Path) lossCost() float32 {
 	}
 	delay := float32(p.lossDelay)
 	if p.set.layer == Unacknowledged {
-		delay = float32(p.set.probeTimeout.Microseconds())
+		delay = float32(p.set.probeTimeout) * 1000
 	}
 	return delay / float32(p.rtt)
 }

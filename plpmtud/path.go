@@ -11,18 +11,22 @@ type Path struct {
 	trace  func(Event)
 	epoch  time.Time // what instants count from
 
-	set settings
-
 	lastSent instant // of the newest probe
-	raiseAt  instant // SearchComplete: PMTU_RAISE_TIMER
 	timerAt  instant // SearchComplete: CONFIRMATION_TIMER; Error: no probe before
-	ptbUntil instant // no larger size before (RFC 8201 section 4)
-	hintAt   instant // the last hop-by-hop hint that cost a probe
+	raiseAt  seconds // SearchComplete: PMTU_RAISE_TIMER
+	ptbUntil seconds // no larger size before (RFC 8201 section 4)
+	hintAt   seconds // the last hop-by-hop hint that cost a probe
 
 	nextID  ProbeID
-	firstID ProbeID // answers to older probes say nothing about the path as it is now
-	flying  ProbeID // the probe in flight, 0: none
-	probes  [keptProbes]sentProbe
+	firstID ProbeID               // answers to older probes say nothing about the path as it is now
+	probes  [keptProbes]sentProbe // the newest, by ID modulo keptProbes
+
+	set       settings
+	stability stability
+	hole      blackHole
+	grey      greyHole
+
+	rtt, lossDelay micros // smoothed; 0: not known
 
 	size      uint16 // PLPMTU, the search's floor
 	max       uint16 // MAX_PLPMTU as it is now
@@ -36,56 +40,62 @@ type Path struct {
 	count       uint8 // PROBE_COUNT
 	confirm     confirmation
 	confirmLost uint8
-	minProbing  bool  // Error: MIN_PLPMTU is being validated
 	backoff     uint8 // Error: how often MIN_PLPMTU was validated in vain
+	flying      bool  // the newest probe is in flight
+	minProbing  bool  // Error: MIN_PLPMTU is being validated
 	idle        bool
-
-	rtt, lossDelay micros // smoothed; 0: not known
-
-	stability stability
 }
 
-// settings is a Config without what is not needed after New.
+// settings is what is needed of a Config after New.
 type settings struct {
-	probeTimeout, raise, confirm, interval time.Duration
-	overhead, header, min, base            uint16
-	maxProbes                              uint8
-	layer                                  Layer
-	perSize, softCap                       bool
+	probeTimeout, raise, confirm millis
+	interval                     micros
+	overhead, header, min, base  uint16
+	maxProbes                    uint8
+	layer                        Layer
+	perSize, softCap             bool
 }
 
-// instant is a time in nanoseconds after Path.epoch; 0: never.
-type instant int64
+// Times are kept small: a Path is to fit into 256 bytes.
+type (
+	instant int64  // nanoseconds after Path.epoch; 0: never
+	seconds uint32 // the same in seconds, rounded up; 0: never
+	millis  uint32 // a duration; 0: off
+	micros  uint32 // a duration; 0: not known
+)
 
-// micros is a duration in microseconds.
-type micros uint32
+func (t instant) seconds() seconds       { return seconds((t + 1e9 - 1) / 1e9) }
+func (s seconds) instant() instant       { return instant(s) * 1e9 }
+func (m millis) instant() instant        { return instant(m) * 1e6 }
+func (m micros) duration() time.Duration { return time.Duration(m) * time.Microsecond }
+
+func toMillis(d time.Duration) millis { return millis(max(d, 0) / time.Millisecond) }
 
 // keptProbes is how many probes are remembered for late acknowledgements.
 const keptProbes = 4
 
+type sentProbe struct {
+	size uint16
+	fate fate
+}
+
 type fate uint8
 
 const (
-	unused fate = iota
-	inFlight
+	inFlight fate = iota
 	lostInFlight
 	withdrawn // EMSGSIZE or a hint took it back; an answer still counts
 	answered
 )
 
-type sentProbe struct {
-	id   ProbeID
-	size uint16
-	fate fate
-}
-
 // confirmation says why the PLPMTU itself is being probed.
 type confirmation uint8
 
 const (
-	notConfirming confirmation = iota
-	confirmOnce                // one probe; losing it changes nothing
-	confirmOrFall              // losing MAX_PROBES of them is a black hole
+	notConfirming    confirmation = iota
+	confirmOnce                   // one probe; losing it changes nothing
+	confirmOrFall                 // losing MAX_PROBES of them is a black hole
+	confirmSuspicion              // the same, asked for by the black-hole detector
 )
 
 // New returns a Path in state DISABLED. It returns a *ConfigError if a field of
@@ -99,7 +109,8 @@ func New(cfg Config) (*Path, error) {
 		search: c.Search,
 		trace:  c.Trace,
 		set: settings{
-			probeTimeout: c.ProbeTimeout, raise: c.RaiseInterval, confirm: c.ConfirmInterval, interval: c.ProbeInterval,
+			probeTimeout: toMillis(c.ProbeTimeout), raise: toMillis(c.RaiseInterval), confirm: toMillis(c.ConfirmInterval),
+			interval: micros(c.ProbeInterval / time.Microsecond),
 			overhead: uint16(c.Overhead), header: uint16(c.Header), min: uint16(c.Min), base: uint16(c.Base),
 			maxProbes: uint8(c.MaxProbes), layer: c.Layer,
 			perSize: c.PerSize || c.Search.Counting() == PerSize, softCap: c.SoftCap,
@@ -122,6 +133,7 @@ func (p *Path) Start(now time.Time, confirmed int) {
 	p.lastSent, p.ptbUntil, p.hintAt = 0, 0, 0
 	p.ceil = p.max
 	p.clearEvidence()
+	p.hole = blackHole{}
 	confirmed = min(confirmed, int(p.max))
 	if confirmed >= int(p.base()) {
 		p.setSize(t, uint16(confirmed), Started)
@@ -184,7 +196,7 @@ func (p *Path) time(t instant) time.Time { return p.epoch.Add(time.Duration(t)) 
 // forget makes the answers to all probes so far meaningless.
 func (p *Path) forget() {
 	p.firstID = p.nextID
-	p.flying = 0
+	p.flying = false
 }
 
 func (p *Path) clearEvidence() {
@@ -202,10 +214,10 @@ func (p *Path) enter(t instant, s State, cause Cause) {
 	if s == SearchComplete {
 		p.candidate = 0
 		if p.set.raise > 0 {
-			p.raiseAt = max(t+instant(p.set.raise), p.ptbUntil)
+			p.raiseAt = max((t + p.set.raise.instant()).seconds(), p.ptbUntil)
 		}
 		if p.set.layer == Unacknowledged {
-			p.timerAt = t + instant(p.set.confirm)
+			p.timerAt = t + p.set.confirm.instant()
 		}
 	}
 	if from != s {
@@ -221,6 +233,7 @@ func (p *Path) setSize(t instant, size uint16, cause Cause) {
 		return
 	}
 	p.size = size
+	p.grey = greyHole{}
 	p.emit(t, Event{Kind: SizeChange, Cause: cause, Old: int(old), New: int(size), Size: int(size)})
 }
 

@@ -13,9 +13,10 @@ func (p *Path) Acked(now time.Time, id ProbeID) bool {
 	}
 	t := p.at(now)
 	late := probe.fate == lostInFlight
-	if id == p.flying {
-		p.flying = 0
+	if p.flying && id == p.newest() {
+		p.flying = false
 		p.rtt.smooth(t - p.lastSent)
+		p.arrived(t, probe.size, p.lastSent)
 	}
 	probe.fate = answered
 	p.emit(t, Event{Kind: ProbeAcked, ID: id, Size: int(probe.size), Late: late})
@@ -29,25 +30,25 @@ func (p *Path) Acked(now time.Time, id ProbeID) bool {
 // signal (D3-7c, D3-7d). An Unacknowledged layer need not call it: PROBE_TIMER
 // does.
 func (p *Path) Lost(now time.Time, id ProbeID) bool {
-	if id == 0 || id != p.flying {
+	if !p.flying || id != p.newest() {
 		return false
 	}
 	t := p.at(now)
 	p.lossDelay.smooth(t - p.lastSent)
-	p.probeLost(t, p.kept(id))
+	p.probeLost(t)
 	return true
 }
 
 // kept returns what is remembered of a probe of the path as it is now, or nil.
 func (p *Path) kept(id ProbeID) *sentProbe {
-	if id < p.firstID || id >= p.nextID {
+	if id < p.firstID || id >= p.nextID || p.nextID-id > keptProbes {
 		return nil
 	}
-	if s := &p.probes[int(id)%keptProbes]; s.id == id {
-		return s
-	}
-	return nil
+	return &p.probes[int(id)%keptProbes]
 }
+
+// newest is the ID of the last probe that Poll handed out.
+func (p *Path) newest() ProbeID { return p.nextID - 1 }
 
 // credit takes note that a datagram of this PL size arrived.
 func (p *Path) credit(t instant, size uint16, late bool) {
@@ -87,7 +88,7 @@ func (p *Path) rise(t instant, size uint16, cause Cause) {
 		return
 	}
 	p.setSize(t, size, cause)
-	p.stability.regained(size)
+	p.stability.rose(size)
 	p.dropLostUpTo(size)
 	if size > p.ceil {
 		p.ceil = p.max // what lowered the ceiling was wrong
@@ -101,19 +102,21 @@ func (p *Path) confirmed(t instant) {
 	}
 	p.confirm, p.confirmLost = notConfirming, 0
 	if p.state == SearchComplete && p.set.layer == Unacknowledged {
-		p.timerAt = t + instant(p.set.confirm)
+		p.timerAt = t + p.set.confirm.instant()
 	}
-	p.refute(t)
+	p.hole.n = 0
 }
 
 // probeLost takes note that the probe in flight was lost.
-func (p *Path) probeLost(t instant, probe *sentProbe) {
-	p.flying = 0
+func (p *Path) probeLost(t instant) {
+	probe := p.kept(p.newest())
+	p.flying = false
 	probe.fate = lostInFlight
 	p.count++
-	p.emit(t, Event{Kind: ProbeLost, ID: probe.id, Size: int(probe.size)})
+	p.emit(t, Event{Kind: ProbeLost, ID: p.newest(), Size: int(probe.size)})
 	switch {
 	case p.confirm != notConfirming && probe.size == p.size:
+		p.hole.suspect(probe.size, p.lastSent.stamp())
 		p.confirmationLost(t)
 	case p.state == Base:
 		if p.count >= p.set.maxProbes {
@@ -135,7 +138,10 @@ func (p *Path) confirmationLost(t instant) {
 	switch {
 	case p.confirm == confirmOnce:
 		p.confirm, p.confirmLost = notConfirming, 0
-	case p.confirmLost >= p.set.maxProbes:
+	case p.confirmLost < p.set.maxProbes:
+	case p.hole.n > 0:
+		p.verdict(t)
+	default:
 		p.fall(t, fallen{cause: BlackHoled, to: p.base(), lost: p.size, candidate: p.candidate})
 	}
 }

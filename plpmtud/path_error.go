@@ -52,7 +52,7 @@ func (p *Path) creditError(t instant, size uint16) {
 	case size < p.base():
 		p.minProbing = false
 		p.timerAt = p.backOff(t)
-	case p.stability.held:
+	case p.stability.phase >= held:
 		p.rise(t, size, BaseConfirmed)
 		p.wait(t)
 	default:

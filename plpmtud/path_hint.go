@@ -50,16 +50,15 @@ func (p *Path) useHint(t instant, h Hint) bool {
 	}
 	s := uint16(min(size, int(p.max)))
 	switch {
-	case h.Source == HopByHop && s != p.size:
-		if s < p.size {
-			return p.hopByHopBelow(t, s)
-		}
+	case h.Source == HopByHop && s < p.size:
+		return p.hopByHopBelow(t, s)
+	case h.Source == HopByHop && s > p.size:
 		return p.hopByHopAbove(t, s)
-	case s < p.base():
+	case s < p.base() && h.Source != HopByHop:
 		return p.tooBigBelowBase(t)
 	case s < p.size:
 		p.fall(t, fallen{cause: TooBig, to: p.base(), ceil: s, candidate: s})
-		p.ptbUntil = t + instant(ptbHold)
+		p.ptbUntil = (t + instant(ptbHold)).seconds()
 		return true
 	case s == p.size:
 		return p.endSearch(t, h)
@@ -74,7 +73,7 @@ func (p *Path) tooBigBelowBase(t instant) bool {
 		return false
 	}
 	p.enterError(t, TooBig)
-	p.ptbUntil = t + instant(ptbHold)
+	p.ptbUntil = (t + instant(ptbHold)).seconds()
 	return true
 }
 
@@ -87,7 +86,7 @@ func (p *Path) tooBigAbove(t instant, s uint16) bool {
 	p.withdraw()
 	p.lowerCeil(s)
 	p.candidate = s
-	p.ptbUntil = t + instant(ptbHold)
+	p.ptbUntil = (t + instant(ptbHold)).seconds()
 	return true
 }
 
@@ -99,7 +98,7 @@ func (p *Path) endSearch(t instant, h Hint) bool {
 	p.withdraw()
 	p.lowerCeil(p.size)
 	if h.Source != HopByHop {
-		p.ptbUntil = t + instant(ptbHold)
+		p.ptbUntil = (t + instant(ptbHold)).seconds()
 	}
 	p.enter(t, SearchComplete, h.cause())
 	return true
@@ -111,7 +110,7 @@ func (p *Path) hopByHopBelow(t instant, s uint16) bool {
 	if p.state != Searching && p.state != SearchComplete || p.confirm != notConfirming || !p.hintDue(t) {
 		return false
 	}
-	p.hintAt = t
+	p.hintAt = t.seconds()
 	if s < p.base() {
 		p.beginConfirm(confirmOnce)
 		return true
@@ -140,10 +139,10 @@ func (p *Path) hopByHopAbove(t instant, s uint16) bool {
 		p.candidate = s
 		return true
 	case SearchComplete:
-		if p.confirm != notConfirming || !p.hintDue(t) || s > p.ceil && t < p.ptbUntil {
+		if p.confirm != notConfirming || !p.hintDue(t) || s > p.ceil && t < p.ptbUntil.instant() {
 			return false
 		}
-		p.hintAt = t
+		p.hintAt = t.seconds()
 		p.restart(t, HopByHopOption)
 		p.lowerCeil(s)
 		p.candidate = s
@@ -153,22 +152,22 @@ func (p *Path) hopByHopAbove(t instant, s uint16) bool {
 }
 
 func (p *Path) hintDue(t instant) bool {
-	return p.hintAt == 0 || t >= p.hintAt+instant(hintInterval)
+	return p.hintAt == 0 || t >= p.hintAt.instant()+instant(hintInterval)
 }
 
 // flyingSize returns the size of the probe in flight, 0 if there is none.
 func (p *Path) flyingSize() uint16 {
-	if s := p.kept(p.flying); s != nil {
-		return s.size
+	if !p.flying {
+		return 0
 	}
-	return 0
+	return p.kept(p.newest()).size
 }
 
 // withdraw gives up waiting for the probe in flight without counting it as
 // lost. If it is acknowledged after all, that counts.
 func (p *Path) withdraw() {
-	if s := p.kept(p.flying); s != nil {
-		s.fate = withdrawn
-		p.flying = 0
+	if p.flying {
+		p.kept(p.newest()).fate = withdrawn
+		p.flying = false
 	}
 }

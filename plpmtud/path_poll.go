@@ -10,13 +10,14 @@ import "time"
 func (p *Path) Poll(now time.Time) (Probe, bool) {
 	t := p.at(now)
 	p.expire(t)
-	if p.flying != 0 || p.next == 0 || p.idle || t < p.earliest() {
+	p.judge(t)
+	if p.flying || p.next == 0 || p.idle || t < p.earliest() {
 		return Probe{}, false
 	}
 	probe := Probe{ID: p.nextID, Size: int(p.next)}
-	p.probes[int(probe.ID)%keptProbes] = sentProbe{id: probe.ID, size: p.next, fate: inFlight}
+	p.probes[int(probe.ID)%keptProbes] = sentProbe{size: p.next, fate: inFlight}
 	p.nextID++
-	p.flying = probe.ID
+	p.flying = true
 	p.lastSent = t
 	cause := NoCause
 	if p.confirm != notConfirming {
@@ -33,9 +34,9 @@ func (p *Path) Poll(now time.Time) (Probe, bool) {
 // be past, or the zero time, which means: after the next event.
 func (p *Path) Next() time.Time {
 	switch {
-	case p.flying != 0:
+	case p.flying:
 		if p.set.layer == Unacknowledged {
-			return p.time(p.lastSent + instant(p.set.probeTimeout))
+			return p.time(p.lastSent + p.set.probeTimeout.instant())
 		}
 		return time.Time{}
 	case p.idle || p.state == Disabled:
@@ -43,7 +44,7 @@ func (p *Path) Next() time.Time {
 	case p.next != 0:
 		return p.time(p.earliest())
 	}
-	wake := p.raiseAt
+	wake := p.raiseAt.instant()
 	if p.timerAt != 0 && (wake == 0 || p.timerAt < wake) {
 		wake = p.timerAt
 	}
@@ -59,7 +60,7 @@ func (p *Path) Next() time.Time {
 func (p *Path) earliest() instant {
 	var at instant
 	if p.lastSent != 0 {
-		at = p.lastSent + instant(max(p.set.interval, p.rtt.duration()))
+		at = p.lastSent + instant(max(p.set.interval, p.rtt).duration())
 	}
 	if p.state == Error {
 		at = max(at, p.timerAt)
@@ -69,9 +70,9 @@ func (p *Path) earliest() instant {
 
 // expire does what timers ask for.
 func (p *Path) expire(t instant) {
-	if p.flying != 0 {
-		if p.set.layer == Unacknowledged && t >= p.lastSent+instant(p.set.probeTimeout) {
-			p.probeLost(t, p.kept(p.flying))
+	if p.flying {
+		if p.set.layer == Unacknowledged && t >= p.lastSent+p.set.probeTimeout.instant() {
+			p.probeLost(t)
 		}
 		return
 	}
@@ -81,7 +82,8 @@ func (p *Path) expire(t instant) {
 	switch p.state {
 	case SearchComplete:
 		switch {
-		case p.raiseAt != 0 && t >= p.raiseAt:
+		case p.raiseAt != 0 && t >= p.raiseAt.instant():
+			p.grey = greyHole{}
 			p.restart(t, Raise)
 			p.advance(t)
 		case p.timerAt != 0 && t >= p.timerAt && p.confirm == notConfirming:
@@ -89,7 +91,7 @@ func (p *Path) expire(t instant) {
 			p.advance(t)
 		}
 	case Error:
-		if p.stability.waiting && t >= p.timerAt {
+		if p.stability.phase == waiting && t >= p.timerAt {
 			p.endHold(t)
 		}
 	}
@@ -116,7 +118,7 @@ func (p *Path) advance(t instant) {
 		p.next = p.base()
 		if p.minProbing {
 			p.next = p.min()
-		} else if p.stability.waiting {
+		} else if p.stability.phase == waiting {
 			p.next = 0
 		}
 	case Searching:
@@ -150,5 +152,3 @@ func (p *Path) searchNext(t instant) uint16 {
 	p.enter(t, SearchComplete, cause)
 	return 0
 }
-
-func (m micros) duration() time.Duration { return time.Duration(m) * time.Microsecond }
