@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"pathmtu/internal/netlab/labtest"
 )
 
 const (
@@ -21,12 +23,7 @@ const (
 // build stands a topology up for one test.
 func build(t *testing.T, topology Topology) *Lab {
 	t.Helper()
-	if !Capable() {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("needs %s", needed)
-		}
-		t.Skipf("needs %s", needed)
-	}
+	labtest.Need(t, Capable(), needed)
 	lab, err := Build(t.Context(), topology)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, lab.Close()) })
@@ -230,9 +227,7 @@ func TestBuildFailsCleanly(t *testing.T) {
 	assert.ErrorContains(t, err, `unknown node "a"`)
 	topology := Path(1500, 1500, PTB{})
 	topology.Nodes[1].Sysctls = map[string]string{"net.ipv4.no_such_thing": "1"}
-	if !Capable() {
-		t.Skipf("needs %s", needed)
-	}
+	labtest.Need(t, Capable(), needed)
 	_, err = Build(t.Context(), topology)
 	assert.ErrorContains(t, err, "net.ipv4.no_such_thing=1")
 	assert.ErrorContains(t, err, `"r1"`)

@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"pathmtu/internal/netlab/labtest"
 )
 
 // asProgram, in the environment, makes the test binary behave as a program that
@@ -68,13 +70,10 @@ func reportProgram(code int, err error) int {
 	return code
 }
 
-// runAsNobody runs the test binary as a program under uid 65534, with a
-// preparation in the child's own user namespace settings left as they are.
+// runAsNobody runs the test binary as a program under uid 65534.
 func runAsNobody(t *testing.T, env ...string) (stdout, stderr string, code int) {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root, to become another user")
-	}
+	labtest.Need(t, os.Geteuid() == 0, "root, to become another user")
 	self, err := os.ReadFile("/proc/self/exe")
 	require.NoError(t, err)
 	dir, err := os.MkdirTemp("", "netlab")
