@@ -1,0 +1,88 @@
+package router
+
+import (
+	"time"
+
+	"pathmtu/hbh"
+	"pathmtu/internal/ip6"
+	"pathmtu/truncate"
+)
+
+const (
+	defaultMaxOptions = 8
+	notEligible       = truncate.NotEligible
+)
+
+// hopByHop applies the ingress port's policy to the options of a packet that
+// has a Hop-by-Hop header. mtu is that of the egress link. False: the packet
+// is dropped, and the verdict says why.
+func (r *Router) hopByHop(v *Verdict, p ip6.Packet, in, mtu int, now time.Time) bool {
+	pol := &r.cfg.Ports[in].Policy
+	if !pol.HopByHop {
+		return true
+	}
+	r.counter.HopByHop++
+	h, problem, ok := p.HopByHop(pol.Limits)
+	if ok {
+		var rewritten hbh.Rewritten
+		var keep bool
+		if rewritten, keep = r.options(v, p, h, pol, in, mtu, now); !keep {
+			return false
+		}
+		problem = rewritten.Problem
+		r.counter.MinPMTU.Count(rewritten)
+	} else {
+		r.counter.MinPMTU.Count(hbh.Rewritten{Problem: problem})
+	}
+	if problem.Reason == ip6.NoProblem || !pol.DropMalformed {
+		return true
+	}
+	v.Reason = OptionsMalformed
+	if typ, code, ok := problem.ICMP(); ok {
+		r.fail(v, p, in, typ, code, uint32(problem.Pointer), now)
+	}
+	return false
+}
+
+// options walks the options once: those to be discarded are found before any
+// is rewritten only if they come first, which changes nothing for the packet,
+// since a discarded one goes nowhere.
+func (r *Router) options(v *Verdict, p ip6.Packet, h ip6.Header, pol *Policy, in, mtu int, now time.Time) (rw hbh.Rewritten, keep bool) {
+	left := pol.MaxOptions
+	if left == 0 {
+		left = defaultMaxOptions
+	}
+	w := h.Options(pol.Limits)
+	for o, ok := w.Next(); ok; o, ok = w.Next() {
+		if left == 0 {
+			r.counter.Unlooked++
+			return rw, true
+		}
+		left--
+		t := pol.Options[o.Type]
+		if t == Skip && pol.ActionBits && o.Action() != ip6.ActionSkip {
+			t = Report
+		}
+		switch t {
+		case Process:
+			switch hbh.RewriteOption(o, mtu) {
+			case hbh.Lowered:
+				rw.Lowered++
+			case hbh.Kept:
+				rw.Kept++
+			case hbh.BadLength:
+				rw.BadLength++
+			}
+		case Discard, Report:
+			v.Reason = OptionDiscarded
+			if t == Report && (o.Action() == ip6.ActionProblem || o.Action() == ip6.ActionProblemIfUnicast) {
+				r.fail(v, p, in, ip6.TypeParameterProblem, ip6.CodeUnrecognizedOption, uint32(o.Off), now)
+			}
+			return rw, false
+		default:
+			r.counter.Skipped++
+		}
+	}
+	rw.Problem = w.Problem()
+	return rw, true
+}
