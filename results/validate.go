@@ -17,7 +17,7 @@ func (r *Record) Validate() error {
 	if r.Family != 4 && r.Family != 6 && (r.Family != 0 || r.Error == "") {
 		return &ValueError{"family", r.Family, "4 or 6 (0 only beside an error)"}
 	}
-	if err := checkOutcome("", r.PMTU, r.Verdict, r.Direction); err != nil {
+	if err := checkOutcome("", r.PMTU, r.Verdict, r.Direction, r.Error); err != nil {
 		return err
 	}
 	if !(r.Confidence >= 0 && r.Confidence <= 1) {
@@ -28,7 +28,7 @@ func (r *Record) Validate() error {
 		if m.Method == "" {
 			return &ValueError{at + "method", m.Method, "a method's name"}
 		}
-		if err := checkOutcome(at, m.PMTU, m.Verdict, m.Direction); err != nil {
+		if err := checkOutcome(at, m.PMTU, m.Verdict, m.Direction, m.Error); err != nil {
 			return err
 		}
 		if m.ProbesSent < 0 || m.ProbesLost < 0 || m.ProbesLost > m.ProbesSent {
@@ -48,8 +48,12 @@ func (r *Record) Validate() error {
 	return nil
 }
 
-func checkOutcome(at string, pmtu *int, v Verdict, d Direction) error {
-	if err := oneOf(at+"verdict", v, Verdicts()); err != nil {
+func checkOutcome(at string, pmtu *int, v Verdict, d Direction, problem string) error {
+	if v == NoVerdict && problem != "" {
+		if pmtu != nil {
+			return &ValueError{at + "pmtu", *pmtu, "null without a verdict"}
+		}
+	} else if err := oneOf(at+"verdict", v, Verdicts()); err != nil {
 		return err
 	}
 	if err := oneOf(at+"direction", d, Directions()); err != nil {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Verdict is the outcome of a measurement: one of a closed set.
+// Verdict is the outcome of a measurement: one of a closed set, or NoVerdict.
 type Verdict string
 
 const (
@@ -20,6 +20,9 @@ const (
 	Refused        Verdict = "refused"         // somebody said that the probes are prohibited
 	LocalLimit     Verdict = "local-limit"     // nothing larger could be sent from here; the path may carry more
 )
+
+// NoVerdict stands beside an error that ended the measurement before a verdict.
+const NoVerdict Verdict = ""
 
 // Verdicts returns the closed set.
 func Verdicts() []Verdict {

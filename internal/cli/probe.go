@@ -1,0 +1,225 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"pathmtu/internal/rawsock"
+	"pathmtu/probe"
+	"pathmtu/results"
+)
+
+// Bounds of flags.
+const (
+	mostSize  = 65535
+	mostHosts = 4096
+	mostJobs  = 64
+)
+
+// probeOptions are the flags of "pmtu probe".
+type probeOptions struct {
+	method      string
+	v4, v6      bool
+	port        int
+	least, most int
+	timeout     time.Duration
+	budget      time.Duration
+	probes      int
+	jobs        int
+	source      string
+	attribution string
+	json        bool
+
+	src netip.Addr
+}
+
+func newProbeCommand() *cobra.Command {
+	var o probeOptions
+	cmd := &cobra.Command{
+		Use:   "probe HOST...",
+		Short: "Measure the usable path MTU to hosts, now",
+		Long: `Probe finds the largest IP packet that arrives at each HOST, by sending packets that
+must not be fragmented. It reports a size only if a packet of exactly that size was
+answered and the next larger one was not, or is more than the first hop carries.
+
+Methods:
+  icmp   echo requests. The answer is as large: both ways are measured.
+  udp    datagrams to a closed port (--port). The answer is small: the way there.
+  auto   icmp, and udp where icmp gets no answer or finds a black hole.
+
+icmp needs CAP_NET_RAW or a group in net.ipv4.ping_group_range; udp needs nothing.`,
+		Example: "  pmtu probe example.net\n  pmtu probe -6 --json --method udp 2001:db8::1 fe80::1%eth0",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, hosts []string) error {
+			if err := o.check(hosts); err != nil {
+				return err
+			}
+			return runProbe(cmd, o, hosts)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.method, "method", "auto", "icmp, udp or auto")
+	f.BoolVarP(&o.v4, "ipv4", "4", false, "IPv4 (with -6: both)")
+	f.BoolVarP(&o.v6, "ipv6", "6", false, "IPv6 (with -4: both)")
+	f.IntVar(&o.port, "port", probe.DefaultPort, "UDP port, which should be closed")
+	f.IntVar(&o.least, "min", 0, "smallest size of interest, bytes of IP packet (0: no bound)")
+	f.IntVar(&o.most, "max", 0, "largest size to try, bytes of IP packet (0: what the first hop carries)")
+	f.DurationVar(&o.timeout, "timeout", probe.DefaultTimeout, "longest wait for an answer")
+	f.DurationVar(&o.budget, "time", 60*time.Second, "longest time for one method and host")
+	f.IntVar(&o.probes, "probes", probe.DefaultProbes, "times that a size is lost before it is given up, 1 to 10")
+	f.IntVar(&o.jobs, "jobs", 16, "hosts measured at the same time")
+	f.StringVar(&o.source, "source", "", "source address")
+	f.StringVar(&o.attribution, "attribution", "", "URI put into each probe that says who measures and why (RFC 9511)")
+	f.BoolVar(&o.json, "json", false, "one JSON record a line on standard output")
+	return cmd
+}
+
+// check refuses values that are out of range, naming them.
+func (o *probeOptions) check(hosts []string) error {
+	switch o.method {
+	case "icmp", "udp", "auto":
+	default:
+		return usagef("--method %q: want icmp, udp or auto", o.method)
+	}
+	if o.port < 1 || o.port > 65535 {
+		return usagef("--port %d: want 1 to 65535", o.port)
+	}
+	if o.least < 0 || o.least > mostSize {
+		return usagef("--min %d: want 0 to %d bytes", o.least, mostSize)
+	}
+	if o.most != 0 && (o.most < leastMax || o.most > mostSize) {
+		return usagef("--max %d: want %d to %d bytes", o.most, leastMax, mostSize)
+	}
+	if o.most != 0 && o.least > o.most {
+		return usagef("--min %d: is more than --max %d", o.least, o.most)
+	}
+	if o.timeout < 10*time.Millisecond || o.timeout > time.Minute {
+		return usagef("--timeout %v: want 10ms to 1m", o.timeout)
+	}
+	if o.budget < time.Second || o.budget > time.Hour {
+		return usagef("--time %v: want 1s to 1h", o.budget)
+	}
+	if o.probes < 1 || o.probes > 10 {
+		return usagef("--probes %d: want 1 to 10", o.probes)
+	}
+	if o.jobs < 1 || o.jobs > mostJobs {
+		return usagef("--jobs %d: want 1 to %d", o.jobs, mostJobs)
+	}
+	if len(hosts) > mostHosts {
+		return usagef("%d hosts: want at most %d", len(hosts), mostHosts)
+	}
+	if len(o.attribution) > mostAttribution {
+		return usagef("--attribution of %d bytes: want at most %d", len(o.attribution), mostAttribution)
+	}
+	if o.source != "" {
+		a, err := netip.ParseAddr(o.source)
+		if err != nil {
+			return usagef("--source %q: want an IP address", o.source)
+		}
+		o.src = a.Unmap()
+		if o.src.Is4() && o.v6 && !o.v4 || !o.src.Is4() && o.v4 && !o.v6 {
+			return usagef("--source %q: is of the other address family", o.source)
+		}
+	}
+	return nil
+}
+
+const (
+	leastMax        = 68
+	mostAttribution = 200
+)
+
+func runProbe(cmd *cobra.Command, o probeOptions, hosts []string) error {
+	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	hub, err := openHub(o)
+	if err != nil {
+		return err
+	}
+	if hub != nil {
+		defer func() { _ = hub.Close() }()
+	}
+	m := &measurer{options: o, hub: hub, run: newRunID(), vantage: hostname()}
+	rep := newReporter(cmd.OutOrStdout(), cmd.ErrOrStderr(), o.json, len(hosts))
+	all, failed := 0, 0
+	var privilege *rawsock.PrivilegeError
+	err = measureAll(ctx, m, hosts, o.jobs, func(r *results.Record, err error) error {
+		all++
+		if r.PMTU == nil {
+			failed++
+		}
+		if privilege == nil {
+			errors.As(err, &privilege)
+		}
+		return rep.record(r)
+	})
+	rep.close()
+	switch {
+	case err != nil:
+		return err
+	case privilege != nil:
+		return privilegeError{privilege, "--method udp"}
+	case failed > 0:
+		return notMeasured{failed, all}
+	}
+	return nil
+}
+
+// openHub opens raw sockets if the process may have them and the methods gain
+// by it, and then gives up its privileges.
+func openHub(probeOptions) (*rawsock.Hub, error) {
+	hub, err := rawsock.OpenHub()
+	var privilege *rawsock.PrivilegeError
+	if errors.As(err, &privilege) {
+		return nil, nil // unprivileged sockets may do
+	}
+	if err != nil {
+		return nil, err
+	}
+	_ = rawsock.DropPrivileges() // best effort: see its documentation
+	return hub, nil
+}
+
+// measureAll measures the hosts, some at a time, and hands on each record as
+// soon as it is there, in the calling goroutine.
+func measureAll(ctx context.Context, m *measurer, hosts []string, jobs int, each func(*results.Record, error) error) error {
+	type done struct {
+		record *results.Record
+		err    error
+	}
+	work := make(chan string)
+	out := make(chan []done)
+	go func() {
+		defer close(work)
+		for _, h := range hosts {
+			work <- h // measured even after an interrupt, which it then reports
+		}
+	}()
+	for range min(jobs, len(hosts)) {
+		go func() {
+			for h := range work {
+				var ds []done
+				for _, t := range m.targets(ctx, h) {
+					r, err := m.measure(ctx, t)
+					ds = append(ds, done{r, err})
+				}
+				out <- ds
+			}
+		}()
+	}
+	var failed error
+	for range hosts {
+		for _, d := range <-out {
+			if err := each(d.record, d.err); err != nil && failed == nil {
+				failed = err
+			}
+		}
+	}
+	return failed
+}

@@ -1,0 +1,146 @@
+package cli
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"time"
+
+	"pathmtu/internal/rawsock"
+	"pathmtu/probe"
+	"pathmtu/results"
+)
+
+// measurer measures targets. It is safe for concurrent use.
+type measurer struct {
+	options probeOptions
+	hub     *rawsock.Hub
+	run     string
+	vantage string
+}
+
+func newRunID() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return ""
+	}
+	return name
+}
+
+// measure measures one target by the methods asked for. The record says what
+// went wrong, if something did; the error is for a missing privilege.
+func (m *measurer) measure(ctx context.Context, t target) (*results.Record, error) {
+	r := &results.Record{
+		Schema: results.Schema, Tool: toolVersion(), Run: m.run, Time: time.Now().UTC(),
+		Target: t.name, Direction: results.RoundTrip, Methods: []results.Method{},
+		Vantage: results.Vantage{Name: m.vantage},
+	}
+	if t.err != nil {
+		r.Error = t.err.Error()
+		return r, nil
+	}
+	r.Address, r.Family = t.addr.String(), 6
+	if t.addr.Is4() {
+		r.Family = 4
+	}
+	link, err := rawsock.LinkTo(m.options.src, t.addr)
+	if err != nil {
+		r.Error = fmt.Sprintf("host %q: %v", t.name, err)
+		return r, nil
+	}
+	r.Vantage.Source, r.Vantage.Interface, r.Vantage.MTU = link.Source.String(), link.Name, link.MTU
+
+	methods := []string{m.options.method}
+	if m.options.method == "auto" {
+		methods = []string{"icmp", "udp"}
+	}
+	var found []probe.Outcome
+	var privilege error
+	for i, name := range methods {
+		if i > 0 && !needsSecondOpinion(found) {
+			break
+		}
+		o, err := m.session(ctx, name, t, link)
+		var p *rawsock.PrivilegeError
+		switch {
+		case errors.As(err, &p) && i+1 < len(methods):
+			r.Evidence = append(r.Evidence, fmt.Sprintf("%s: %v", name, err))
+			continue
+		case errors.As(err, &p):
+			privilege = err
+			fallthrough
+		case err != nil:
+			r.Error = fmt.Sprintf("host %q: %s: %v", t.name, name, err)
+			if len(found) == 0 {
+				return r, privilege
+			}
+			continue
+		}
+		found = append(found, o)
+	}
+	reconcile(r, found)
+	return r, privilege
+}
+
+// session runs one method in one flow.
+func (m *measurer) session(ctx context.Context, name string, t target, link rawsock.Link) (probe.Outcome, error) {
+	target := probe.Target{Addr: t.addr, Attribution: m.options.attribution}
+	_, _ = rand.Read(target.Key[:])
+	flow, method, err := m.open(name, target, link)
+	if err != nil {
+		return probe.Outcome{}, err
+	}
+	defer func() { _ = flow.Close() }()
+	s, err := probe.New(probe.Config{
+		Method: method, Target: t.addr, FirstHop: min(link.MTU, mostSize),
+		Min: m.options.least, Max: m.options.most,
+		Probes: m.options.probes, Timeout: m.options.timeout,
+		Budget: probe.Budget{Time: m.options.budget},
+	})
+	if err != nil {
+		return probe.Outcome{}, err
+	}
+	if err := drive(ctx, s, flow); err != nil {
+		return probe.Outcome{}, err
+	}
+	o := s.Outcome()
+	o.Flow = flowName(name, flow.Local(), t.addr, m.options.port)
+	return o, nil
+}
+
+func (m *measurer) open(name string, t probe.Target, link rawsock.Link) (*rawsock.Flow, probe.Method, error) {
+	if name == "icmp" {
+		var b [2]byte
+		_, _ = rand.Read(b[:])
+		flow, err := rawsock.OpenICMP(m.hub, link.Source, t.Addr, binary.BigEndian.Uint16(b[:]))
+		if err != nil {
+			return nil, nil, err
+		}
+		method, err := probe.NewICMP(t, flow.Local().Port())
+		return flow, method, err
+	}
+	flow, err := rawsock.OpenUDP(m.hub, m.options.src, netip.AddrPortFrom(t.Addr, uint16(m.options.port)))
+	if err != nil {
+		return nil, nil, err
+	}
+	method, err := probe.NewUDP(t, uint16(m.options.port))
+	return flow, method, err
+}
+
+func flowName(method string, local netip.AddrPort, dst netip.Addr, port int) string {
+	if method == "icmp" {
+		return fmt.Sprintf("%v > %v id %d", local.Addr(), dst, local.Port())
+	}
+	return fmt.Sprintf("%v > %v", local, netip.AddrPortFrom(dst, uint16(port)))
+}

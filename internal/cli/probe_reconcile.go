@@ -1,0 +1,69 @@
+package cli
+
+import (
+	"fmt"
+
+	"pathmtu/probe"
+	"pathmtu/results"
+)
+
+// needsSecondOpinion says whether another method could tell more: there is no
+// PMTU yet, or nothing but silence speaks for it.
+func needsSecondOpinion(found []probe.Outcome) bool {
+	if len(found) == 0 {
+		return true
+	}
+	last := found[len(found)-1]
+	return last.Error != interrupted && (last.PMTU == nil || last.Verdict == results.OKSilent)
+}
+
+const interrupted = "interrupted"
+
+// reconcile makes one verdict of what the methods found.
+func reconcile(r *results.Record, found []probe.Outcome) {
+	var best *probe.Outcome
+	for i := range found {
+		o := &found[i]
+		r.Methods = append(r.Methods, o.Method)
+		r.PTB = append(r.PTB, o.PTB...)
+		r.Loss = append(r.Loss, o.Loss...)
+		for _, e := range o.Evidence {
+			r.Evidence = append(r.Evidence, o.Method.Method+": "+e)
+		}
+		if best == nil || best.PMTU == nil && o.PMTU != nil {
+			best = o
+		}
+	}
+	if best == nil {
+		return
+	}
+	r.PMTU, r.Verdict, r.Confidence, r.Direction = best.PMTU, best.Verdict, best.Confidence, best.Method.Direction
+	r.Bottleneck, r.Error = best.Bottleneck, best.Method.Error
+	r.Vantage.MTU = min(r.Vantage.MTU, best.LocalMTU)
+	if best.PMTU == nil {
+		return
+	}
+	for i := range found {
+		if o := &found[i]; o != best && o.PMTU != nil {
+			compare(r, best, o)
+		}
+	}
+}
+
+// compare takes a second method into account.
+func compare(r *results.Record, first, second *probe.Outcome) {
+	a, b := *first.PMTU, *second.PMTU
+	switch {
+	case a == b:
+		r.Confidence = 1 - (1-first.Confidence)*(1-second.Confidence)
+		r.Evidence = append(r.Evidence, fmt.Sprintf("%s and %s agree", first.Method.Method, second.Method.Method))
+	case first.Method.Direction == results.RoundTrip && second.Method.Direction == results.Forward && a < b:
+		r.PMTU, r.Confidence, r.Direction = second.PMTU, second.Confidence, results.Forward
+		r.Verdict = results.ReverseLimit
+		r.Evidence = append(r.Evidence, fmt.Sprintf("%d bytes arrive, but answers of more than %d bytes don't come back", b, a))
+	default:
+		r.Verdict = results.Inconsistent
+		r.PMTU, r.Confidence = nil, 0
+		r.Error = fmt.Sprintf("%s says %d, %s says %d bytes", first.Method.Method, a, second.Method.Method, b)
+	}
+}

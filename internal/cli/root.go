@@ -1,0 +1,58 @@
+// Package cli is the program pmtu: its verbs, their flags, and what they print.
+// Data goes to standard output; people are spoken to on standard error.
+package cli
+
+import (
+	"context"
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+// Main runs the program with these arguments (without the program's name) and
+// returns its exit code.
+func Main(args []string, in io.Reader, out, errOut io.Writer) int {
+	root := newRootCommand()
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	cmd, err := root.ExecuteContextC(context.Background())
+	return exitCode(errOut, cmd, err)
+}
+
+func newRootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "pmtu",
+		Short: "Find, keep and explain the largest packet that a network path carries",
+		Long: `pmtu measures the path MTU of real paths, end to end, and builds networks to try it on.
+
+Exit codes: 0 all was measured, 1 something was not, 2 wrong use, 3 a privilege
+is missing (the message names it, and what works without).`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return cmd.Help()
+		},
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(newProbeCommand(), newVersionCommand(), newLabCommand())
+	wrapArgs(root)
+	return root
+}
+
+// wrapArgs makes wrong arguments of every verb a matter of wrong use.
+func wrapArgs(cmd *cobra.Command) {
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return usageError{err}
+			}
+			return nil
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		wrapArgs(sub)
+	}
+}

@@ -1,0 +1,201 @@
+package rawsock
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/mdlayher/socket"
+	"golang.org/x/sys/unix"
+)
+
+// Hub holds one raw ICMP socket for each family, for any number of flows. It
+// is safe for concurrent use.
+type Hub struct {
+	v4, v6 *socket.Conn // nil: this system doesn't have that family
+	wg     sync.WaitGroup
+	cancel context.CancelFunc
+
+	mu    sync.Mutex
+	flows map[netip.Addr][]*Flow // by target
+}
+
+// OpenHub opens the raw sockets, the only ones that need a privilege. It
+// returns a *PrivilegeError if the process may not have them.
+func OpenHub() (*Hub, error) {
+	h := &Hub{flows: make(map[netip.Addr][]*Flow)}
+	var err4, err6 error
+	h.v4, err4 = openRaw(false)
+	h.v6, err6 = openRaw(true)
+	if h.v4 == nil && h.v6 == nil {
+		if denied(err4) || denied(err6) {
+			return nil, &PrivilegeError{What: "raw ICMP socket", Need: "CAP_NET_RAW", Err: unix.EPERM}
+		}
+		return nil, errors.Join(err4, err6)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	h.cancel = cancel
+	for _, c := range []*socket.Conn{h.v4, h.v6} {
+		if c != nil {
+			h.wg.Add(1)
+			go h.listen(ctx, c, c == h.v6)
+		}
+	}
+	return h, nil
+}
+
+func openRaw(v6 bool) (*socket.Conn, error) {
+	family, proto := unix.AF_INET, unix.IPPROTO_ICMP
+	if v6 {
+		family, proto = unix.AF_INET6, unix.IPPROTO_ICMPV6
+	}
+	c, err := socket.Socket(family, unix.SOCK_RAW, proto, "icmp", nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := setOptions(c, probing(v6)); err == nil {
+		err = filter(c, v6)
+	}
+	if err != nil {
+		_ = c.Close()
+		return nil, err
+	}
+	buffers(c)
+	return c, nil
+}
+
+// filter keeps away what flows have no use for: echo requests, neighbour
+// discovery and so on.
+func filter(c *socket.Conn, v6 bool) error {
+	if !v6 {
+		const icmpFilter = 1 // ICMP_FILTER, linux/icmp.h; a set bit blocks
+		pass := uint32(1<<0 | 1<<3 | 1<<11 | 1<<12)
+		return c.SetsockoptInt(unix.SOL_RAW, icmpFilter, int(int32(^pass)))
+	}
+	f := &unix.ICMPv6Filter{}
+	for i := range f.Data {
+		f.Data[i] = ^uint32(0)
+	}
+	for _, typ := range []int{1, 2, 3, 4, 129} {
+		f.Data[typ/32] &^= 1 << (typ % 32)
+	}
+	return c.SetsockoptICMPv6Filter(unix.IPPROTO_ICMPV6, unix.ICMPV6_FILTER, f)
+}
+
+func (h *Hub) serves(a netip.Addr) bool {
+	if a.Is4() {
+		return h.v4 != nil
+	}
+	return h.v6 != nil
+}
+
+// Close closes the sockets.
+func (h *Hub) Close() error {
+	h.cancel()
+	h.wg.Wait()
+	for _, c := range []*socket.Conn{h.v4, h.v6} {
+		if c != nil {
+			_ = c.Close()
+		}
+	}
+	return nil
+}
+
+func (h *Hub) add(f *Flow) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	k := f.dst.WithZone("")
+	h.flows[k] = append(h.flows[k], f)
+}
+
+func (h *Hub) remove(f *Flow) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	k := f.dst.WithZone("")
+	h.flows[k] = slices.DeleteFunc(h.flows[k], func(g *Flow) bool { return g == f })
+	if len(h.flows[k]) == 0 {
+		delete(h.flows, k)
+	}
+}
+
+func (h *Hub) send(f *Flow, b []byte) error {
+	to, err := sockaddr(f.dst, 0)
+	if err != nil {
+		return sendError(err)
+	}
+	c := h.v4
+	if !f.dst.Is4() {
+		c = h.v6
+	}
+	return sendError(c.Sendto(context.Background(), b, 0, to))
+}
+
+func (h *Hub) listen(ctx context.Context, c *socket.Conn, v6 bool) {
+	defer h.wg.Done()
+	buf := make([]byte, maxPacket)
+	for ctx.Err() == nil {
+		n, sa, err := c.Recvfrom(ctx, buf, 0)
+		if err != nil {
+			if ctx.Err() != nil || !soft(err) {
+				return
+			}
+			continue
+		}
+		h.dispatch(time.Now(), addrPort(sa).Addr(), v6, buf[:n])
+	}
+}
+
+// dispatch hands a message to the flows that it is about.
+func (h *Hub) dispatch(now time.Time, from netip.Addr, v6 bool, b []byte) {
+	if !v6 {
+		var ok bool
+		if b, ok = stripIPv4(b); !ok {
+			return
+		}
+	}
+	if len(b) < icmpHeaderLen {
+		return
+	}
+	m := Message{At: now, From: from}
+	key := from
+	if b[0] == 0 && !v6 || b[0] == 129 && v6 {
+		m.Data = append([]byte(nil), b...)
+	} else {
+		e, ok := parseICMP(v6, append([]byte(nil), b...))
+		if !ok {
+			return
+		}
+		m.Error, key = e, e.Quote.Dst
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, f := range h.flows[key] {
+		if !f.owns(m) {
+			continue
+		}
+		select {
+		case f.inbox <- m:
+		default: // the flow is busy: a flood, and the answer will be missed like any lost packet
+		}
+	}
+}
+
+// owns says whether a message is about this flow and not another one to the
+// same target.
+func (f *Flow) owns(m Message) bool {
+	if m.Error == nil {
+		return f.proto != protoUDP && binary.BigEndian.Uint16(m.Data[4:]) == f.local.Port()
+	}
+	q := m.Error.Quote
+	if q.Proto != f.proto {
+		return false
+	}
+	if f.proto == protoUDP {
+		return binary.BigEndian.Uint16(q.Transport) == f.local.Port() && binary.BigEndian.Uint16(q.Transport[2:]) == f.port
+	}
+	return binary.BigEndian.Uint16(q.Payload[4:]) == f.local.Port()
+}

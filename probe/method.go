@@ -1,0 +1,90 @@
+package probe
+
+import (
+	"net/netip"
+	"time"
+
+	"pathmtu/results"
+)
+
+// ID names one packet of a Session. IDs start at 1 and are never reused.
+type ID uint32
+
+// Packet is what a probe carries: enough for its answer to be recognised.
+type Packet struct {
+	ID   ID
+	Size int // of the whole IP packet, bytes
+}
+
+// Carrier is the kind of socket that a Method's bytes are handed to.
+type Carrier uint8
+
+const (
+	ICMPEcho Carrier = iota // an ICMP or ICMPv6 message; the kernel may set identifier and checksum
+	UDP                     // a UDP payload, to Traits.Port
+)
+
+// Traits is what a Method can do and what it asks of a Session.
+type Traits struct {
+	Carrier   Carrier
+	Direction results.Direction
+	Port      uint16 // destination port, if Carrier is UDP
+	// Below is the size of the headers that are put before a Method's bytes:
+	// the IP header, and what the socket adds. Bytes.
+	Below int
+	// Min and Max bound the size of a probe that the method can build and a
+	// responder is obliged to answer. Bytes of IP packet.
+	Min, Max int
+	// Step is the granularity of sizes: every size is Min plus a multiple.
+	Step int
+	// ClosedPort says that "port unreachable" from the target is the answer.
+	ClosedPort bool
+	// Burst and Every describe how often a responder answers: Burst answers at
+	// once, and one more after each Every. Burst 0: no limit is known.
+	Burst int
+	Every time.Duration
+}
+
+// Quote is what an ICMP error quotes of the packet that it is about. What the
+// kernel doesn't pass on is zero.
+type Quote struct {
+	Length    int    // IP total length of the packet (IPv6: payload length + 40); 0: not known
+	TTL       int    // TTL or hop limit as quoted; 0: not known
+	Transport []byte // UDP header; nil: not known. ICMP has none: see Payload
+	Payload   []byte // a Method's bytes, as far as they are quoted
+}
+
+// A Method builds probes and recognises what comes back. Methods are pure: an
+// answer is recognised by a keyed token alone, so that a Method keeps nothing
+// for each probe. They are safe for concurrent use.
+type Method interface {
+	// Name is the method's name in records and on the command line.
+	Name() string
+	// Traits says what the method can do.
+	Traits() Traits
+	// Append appends the bytes of a probe, so that with Traits.Below bytes of
+	// headers it is p.Size bytes. p.Size is in Traits.Min to Traits.Max.
+	Append(b []byte, p Packet) []byte
+	// Answer returns which probe the bytes answer, which came from the target on
+	// the flow's socket. False: they answer none of this Method's.
+	Answer(b []byte) (Packet, bool)
+	// Quoted returns which probe an ICMP error quotes. Where the quote is too
+	// short for the token, one of the packets in sent has to fit what there is.
+	Quoted(q Quote, sent []Packet) (Packet, bool)
+}
+
+// Target is where a Method's probes go, and Key what its tokens are made with.
+type Target struct {
+	Addr netip.Addr
+	Key  Key
+	// Attribution is a URI that says who measures and why (RFC 9511), put into
+	// each probe. "": none.
+	Attribution string
+}
+
+func (t Target) ipHeader() int {
+	if t.Addr.Unmap().Is4() {
+		return 20
+	}
+	return 40
+}

@@ -1,0 +1,165 @@
+package probe
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"pathmtu/results"
+)
+
+// Outcome is what a Session found.
+type Outcome struct {
+	results.Method
+	Confidence float64 // 0 to 1
+	LocalMTU   int     // what the first hop's link carries, as far as was noticed. Bytes
+	Bottleneck *results.Bottleneck
+	PTB        []results.PTB
+	Loss       []results.Loss
+	Evidence   []string
+}
+
+func (s *Session) end(now time.Time, v results.Verdict) {
+	if s.done {
+		return
+	}
+	if s.started.IsZero() {
+		s.started = now
+	}
+	s.done, s.ended, s.verdict = true, now, v
+}
+
+// fail ends the Session without a PMTU: it couldn't go on.
+func (s *Session) fail(now time.Time, problem string) {
+	if s.done {
+		return
+	}
+	if s.acked > 0 && !s.connecting {
+		s.note("at least %d bytes arrive", s.acked)
+	}
+	s.problem = problem
+	s.end(now, "")
+}
+
+func (s *Session) unresponsive(now time.Time) {
+	s.problem = fmt.Sprintf("%v doesn't answer %s: %d probes of %d bytes were lost", s.cfg.Target, s.cfg.Method.Name(), s.controls, s.traits.Min)
+	if s.unreach != "" {
+		s.problem = s.unreach
+	}
+	s.end(now, results.Unresponsive)
+}
+
+func (s *Session) refuse(now time.Time, e ICMPError) {
+	s.problem = fmt.Sprintf("%v refuses the probes (ICMP type %d code %d)", e.From, e.Type, e.Code)
+	s.end(now, results.Refused)
+}
+
+func (s *Session) inconsistent(now time.Time) {
+	s.problem = fmt.Sprintf("sizes pass and fail in turn, %d times", s.contradictions)
+	s.end(now, results.Inconsistent)
+}
+
+// conclude ends the Session with a PMTU: that size was answered, and nothing
+// larger passes or can be sent.
+func (s *Session) conclude(now time.Time, size int) {
+	if size < s.cfg.Min {
+		s.fail(now, fmt.Sprintf("the path carries less than the minimum of %d bytes", s.cfg.Min))
+		return
+	}
+	s.pmtu = size
+	next := s.nextSize(size)
+	s.note("%d bytes arrived", size)
+	switch {
+	case next > s.hi:
+		if s.hi < s.firstHop() {
+			s.note("nothing above %d bytes was tried", s.hi)
+			s.end(now, results.LocalLimit)
+			return
+		}
+		s.note("the first hop's link carries no more")
+		s.end(now, results.OK)
+	case s.refused == next:
+		s.note("%d bytes were reported as too big", next)
+		s.end(now, results.OK)
+	default:
+		s.note("%d bytes were lost %d times, with control probes answered each time", next, s.failed[next])
+		if s.ptb.valid > 0 {
+			s.end(now, results.OK)
+			return
+		}
+		s.note("no router said so")
+		s.end(now, results.OKSilent)
+	}
+}
+
+func (s *Session) firstHop() int {
+	if s.local != 0 {
+		return min(s.local, s.cfg.FirstHop)
+	}
+	return s.cfg.FirstHop
+}
+
+// confidence is how sure the PMTU is: one less how likely it is that losses by
+// chance explain it; never 1, as one flow is not every flow.
+func (s *Session) confidence() float64 {
+	const most = 0.99
+	if s.pmtu == 0 {
+		return 0
+	}
+	c := most
+	if next := s.nextSize(s.pmtu); next <= s.hi && s.refused != next {
+		c = min(c, 1-math.Pow(s.chance(), float64(s.failed[next])))
+	}
+	return math.Round(c/float64(1+s.contradictions)*1000) / 1000
+}
+
+// Outcome returns what was found; call it once Done returns true.
+func (s *Session) Outcome() Outcome {
+	o := Outcome{
+		Method: results.Method{
+			Method: s.cfg.Method.Name(), Verdict: s.verdict, Direction: s.traits.Direction,
+			ProbesSent: s.packets, BytesSent: s.bytes,
+			RTT: s.rtt.smoothed.Microseconds(), Elapsed: s.ended.Sub(s.started).Microseconds(),
+			Error: s.problem,
+		},
+		Confidence: s.confidence(),
+		LocalMTU:   s.firstHop(),
+		Evidence:   slices.Clone(s.evidence),
+	}
+	failed := 0
+	if s.pmtu != 0 {
+		o.PMTU = &s.pmtu
+		if failed = s.nextSize(s.pmtu); failed > s.hi {
+			failed = 0
+		}
+	}
+	o.PTB = s.ptb.records(s.v6, s.acked, failed)
+	for _, l := range s.loss {
+		if l.Sent > 0 {
+			o.Loss = append(o.Loss, *l)
+			o.ProbesLost += l.Lost
+		}
+	}
+	slices.SortFunc(o.Loss, func(a, b results.Loss) int { return a.Size - b.Size })
+	o.Bottleneck = bottleneck(o.PTB, s.pmtu, s.verdict)
+	return o
+}
+
+// bottleneck names the router that says that the path shrinks to the PMTU.
+func bottleneck(ptb []results.PTB, pmtu int, v results.Verdict) *results.Bottleneck {
+	if pmtu == 0 || v == results.LocalLimit {
+		return nil
+	}
+	for _, p := range ptb {
+		if p.Grade == results.Exact && p.MTU == pmtu {
+			return &results.Bottleneck{Hop: p.Hop, Addr: p.From, Evidence: fmt.Sprintf("Packet Too Big with MTU %d", p.MTU)}
+		}
+	}
+	for _, p := range ptb {
+		if p.Grade != results.WrongFlow {
+			return &results.Bottleneck{Hop: p.Hop, Addr: p.From, Evidence: fmt.Sprintf("Packet Too Big with MTU %d (%s)", p.MTU, p.Grade)}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,90 @@
+package probe
+
+import (
+	"encoding/binary"
+	"time"
+
+	"pathmtu/results"
+)
+
+const udpHeader = 8
+
+// DefaultPort is the UDP port that the method "udp" probes if none is given:
+// where traceroute expects nobody to listen.
+const DefaultPort = 33434
+
+// udpClosed is the method "udp": datagrams to a port where nobody listens. The
+// answer is a small "port unreachable" from the host, so that it measures the
+// way there.
+type udpClosed struct {
+	body
+	port uint16
+}
+
+// NewUDP returns the method that sends UDP datagrams to a closed port.
+func NewUDP(t Target, port uint16) (Method, error) {
+	if port == 0 {
+		port = DefaultPort
+	}
+	return &udpClosed{body{"udp", t}, port}, checkAttribution(t)
+}
+
+func (m *udpClosed) Name() string { return m.method }
+
+// Traits: Linux answers 6 at once, then one a second (IPv4,
+// net.ipv4.icmp_ratelimit) or 10 a second (IPv6). One is kept in reserve for
+// whatever else the host has to say to us.
+func (m *udpClosed) Traits() Traits {
+	t := Traits{
+		Carrier:    UDP,
+		Direction:  results.Forward,
+		Port:       m.port,
+		Below:      m.ipHeader() + udpHeader,
+		Min:        m.ipHeader() + udpHeader + m.least(),
+		Max:        65535,
+		Step:       1,
+		ClosedPort: true,
+		Burst:      5,
+		Every:      1050 * time.Millisecond,
+	}
+	if m.ipHeader() == 40 {
+		t.Every = 110 * time.Millisecond
+	}
+	return t
+}
+
+func (m *udpClosed) Append(b []byte, p Packet) []byte {
+	return m.append(b, p.Size-m.ipHeader()-udpHeader, p)
+}
+
+// Answer is always false: a datagram from a port that was to be closed proves
+// nothing about which probe arrived.
+func (m *udpClosed) Answer([]byte) (Packet, bool) { return Packet{}, false }
+
+func (m *udpClosed) Quoted(q Quote, sent []Packet) (Packet, bool) {
+	return quotedDatagram(m.body, q, sent, m.ipHeader())
+}
+
+// quotedDatagram finds the packet whose UDP payload is quoted. If the quote is
+// too short for the token, the length has to be that of a packet sent; the
+// socket has matched the ports.
+func quotedDatagram(y body, q Quote, sent []Packet, ipHeader int) (Packet, bool) {
+	if len(q.Payload) >= y.least() {
+		return y.open(q.Payload)
+	}
+	length := q.Length
+	if length == 0 && len(q.Transport) >= 6 {
+		length = int(binary.BigEndian.Uint16(q.Transport[4:])) + ipHeader
+	}
+	var found Packet
+	for _, p := range sent {
+		if length != 0 && p.Size != length {
+			continue
+		}
+		if found.ID != 0 && found.Size != p.Size {
+			return Packet{}, false // could be either
+		}
+		found = p
+	}
+	return found, found.ID != 0
+}
