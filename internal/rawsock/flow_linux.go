@@ -194,9 +194,15 @@ func soft(err error) bool {
 	return false
 }
 
-// Heard returns what the hub hears about the flow; nil if there is none. ICMP
-// errors are then told twice, by Receive and by Heard.
-func (f *Flow) Heard() <-chan Message { return f.inbox }
+// Heard returns what the hub hears about a flow that has a socket of its own;
+// nil if there is none. ICMP errors are then told twice: by Receive, and more
+// fully by Heard.
+func (f *Flow) Heard() <-chan Message {
+	if f.conn == nil {
+		return nil // Receive tells all
+	}
+	return f.inbox
+}
 
 // Close closes the flow; a Receive that waits returns.
 func (f *Flow) Close() error {
