@@ -115,7 +115,7 @@ func TestHopByHopIsRateLimited(t *testing.T) {
 	pt := newPathTest(t, testConfig).start(1200).fail(1300).is("SEARCH_COMPLETE 1200 -")
 	probes := 0
 	for range 3600 {
-		pt.advance(100 * time.Millisecond).hint(HopByHop, 1400)
+		pt.advance(100*time.Millisecond).hint(HopByHop, 1400)
 		if probe, ok := pt.p.Poll(pt.now); ok {
 			probes++
 			pt.probe = probe
@@ -200,7 +200,7 @@ func TestShrinkingIsNoContradiction(t *testing.T) {
 	for range 5 {
 		pt.send(1300).ack()
 		pt.p.BlackHole(pt.now)
-		pt.advance(DefaultRaiseInterval+time.Minute).send(1200).ack()
+		pt.advance(DefaultRaiseInterval + time.Minute).send(1200).ack()
 		require.Equal(t, Searching, pt.p.State())
 	}
 }
