@@ -22,6 +22,16 @@ func (r *Router) hopByHop(v *Verdict, p ip6.Packet, in, mtu int, now time.Time) 
 		return true
 	}
 	r.counter.HopByHop++
+	if r.quick[in] && soleMinPMTU(p) {
+		var rw hbh.Rewritten
+		if hbh.RewriteOption(ip6.Option{Type: hbh.Type, Off: 42, Data: p[44:48]}, mtu) == hbh.Lowered {
+			rw.Lowered = 1
+		} else {
+			rw.Kept = 1
+		}
+		r.counter.MinPMTU.Count(rw)
+		return true
+	}
 	h, problem, ok := p.HopByHop(pol.Limits)
 	if ok {
 		var rewritten hbh.Rewritten
@@ -42,6 +52,18 @@ func (r *Router) hopByHop(v *Verdict, p ip6.Packet, in, mtu int, now time.Time) 
 		r.fail(v, p, in, typ, code, uint32(problem.Pointer), now)
 	}
 	return false
+}
+
+// quick reports that a header which holds the option 0x30 and nothing else
+// needs no walk: the policy processes the option, and limits it by default only.
+func (p *Policy) quick() bool {
+	return p.Options[hbh.Type] == Process && p.Limits == (ip6.Limits{})
+}
+
+// soleMinPMTU reports whether the Hop-by-Hop header of p is what RFC 9268 hosts
+// send: 8 bytes, filled by the option.
+func soleMinPMTU(p ip6.Packet) bool {
+	return len(p) >= 48 && p[41] == 0 && p[42] == hbh.Type && p[43] == hbh.DataLen
 }
 
 // options walks the options once: those to be discarded are found before any

@@ -12,6 +12,7 @@ import (
 type Router struct {
 	cfg     Config
 	table   *Table
+	quick   []bool // by port: see Policy.quick
 	ptb     *budget
 	errs    *budget
 	cuts    *budget
@@ -38,6 +39,10 @@ func (r *Router) SetConfig(cfg Config) error {
 	}
 	cfg.Ports = append([]Port(nil), cfg.Ports...)
 	r.cfg = cfg
+	r.quick = make([]bool, len(cfg.Ports))
+	for i := range cfg.Ports {
+		r.quick[i] = cfg.Ports[i].Policy.quick()
+	}
 	r.ptb = newBudget(cfg.PacketTooBig.or(1000, 200))
 	r.errs = newBudget(cfg.Errors.or(100, 50))
 	r.cuts = newBudget(cfg.Truncations.or(1000, 200))
