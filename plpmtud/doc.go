@@ -10,20 +10,20 @@
 // everything: a hint may change what is probed next, or lower what is used now;
 // only an acknowledged probe raises the size in use.
 //
-//	            ┌──────────┐ Start(confirmed < BASE)   ┌──────┐
-//	   New ───► │ DISABLED │ ────────────────────────► │ BASE │ ◄─────────────┐
-//	            └──────────┘                           └──┬───┘               │
-//	                 ▲  MIN lost too                 ack  │   │ MAX_PROBES    │
-//	              ┌──┴────┐ ◄─────────────────────────────┼───┘ lost          │ black hole,
-//	              │ ERROR │                               ▼                   │ PTB below
-//	              └──┬────┘ BASE acknowledged    ┌───────────┐                │ PLPMTU
-//	                 └─────────────────────────► │ SEARCHING │ ───────────────┤
-//	                       Start(confirmed) ───► └──┬────────┘                │
-//	                                   nothing left │    ▲ PMTU_RAISE_TIMER   │
-//	                                   worth a probe▼    │                    │
-//	                                       ┌─────────────────┐                │
-//	                                       │ SEARCH_COMPLETE │ ───────────────┘
-//	                                       └─────────────────┘
+//	         ┌──────────┐ Start(confirmed < BASE)   ┌──────┐
+//	New ───► │ DISABLED │ ────────────────────────► │ BASE │ ◄─────────────┐
+//	         └──────────┘                           └──┬───┘               │
+//	              ▲  MIN lost too                 ack  │   │ MAX_PROBES    │
+//	           ┌──┴────┐ ◄─────────────────────────────┼───┘ lost          │ black hole,
+//	           │ ERROR │                               ▼                   │ PTB below
+//	           └──┬────┘ BASE acknowledged    ┌───────────┐                │ PLPMTU
+//	              └─────────────────────────► │ SEARCHING │ ───────────────┤
+//	                    Start(confirmed) ───► └──┬────────┘                │
+//	                                nothing left │    ▲ PMTU_RAISE_TIMER   │
+//	                                worth a probe▼    │                    │
+//	                                    ┌─────────────────┐                │
+//	                                    │ SEARCH_COMPLETE │ ───────────────┘
+//	                                    └─────────────────┘
 //
 // # Use
 //

@@ -1,0 +1,50 @@
+# What people run here. `make help` lists it.
+
+GO      ?= go
+FUZZ    ?= 5s
+DATE    := $(shell date -u +%Y-%m-%d)
+export CGO_ENABLED ?= 0
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+.PHONY: demo
+demo: ## build a lab of namespaces, measure each path, and compare with the truth
+	@$(GO) run ./cmd/pmtu lab demo
+
+.PHONY: build
+build: ## the program, as bin/pmtu
+	$(GO) build -trimpath -o bin/pmtu ./cmd/pmtu
+
+.PHONY: test
+test: ## every test; run as root, with the packages of `make packages`
+	$(GO) test -timeout 20m ./...
+
+.PHONY: packages
+packages: ## install the Debian packages that the tests use (root)
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$(grep -v '^#' .ci/packages)
+
+.PHONY: race
+race: ## the tests of everything but the namespaces, with the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m $$($(GO) list ./... | grep -v -e /netns-tests -e /pathsim)
+
+.PHONY: lint
+lint: ## gofmt, vet, staticcheck, and whether the library builds elsewhere
+	@out=$$(gofmt -l .); if [ -n "$$out" ]; then echo "not gofmt-ed:"; echo "$$out"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	@for os in darwin windows freebsd; do echo "GOOS=$$os go vet ./plpmtud/..."; GOOS=$$os $(GO) vet ./plpmtud/... || exit 1; done
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for FUZZ (default 5s)
+	@.ci/fuzz $(FUZZ)
+
+.PHONY: bench
+bench: ## the benchmarks, printed and kept in results/
+	@.ci/bench results/$(DATE)-bench
+
+.PHONY: sim
+sim: ## the search and detector tables, printed and kept in results/
+	$(GO) run ./internal/pathsim/cmd/sim -out results/$(DATE)-sim
