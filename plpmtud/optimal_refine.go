@@ -4,6 +4,31 @@ package plpmtud
 // the support, at which the search stops.
 const refineWaste = 0.002
 
+// lowFloor is the floor below which a path is not one that the prior is about:
+// whether it carries packets of the usual size at all is the first question.
+const lowFloor = usualFloor * 9 / 10
+
+// climb searches from a floor below lowFloor: it tries the usual floor, or a
+// limit below it, as often as it may, and halves the rest of the range.
+func (st *situation) climb(e *Evidence) int {
+	ceiling := e.Ceiling + e.Overhead
+	switch {
+	case ceiling >= usualFloor:
+		return e.guarded(usualFloor - e.Overhead)
+	case st.open:
+		return e.guarded(e.Ceiling)
+	}
+	return st.refine(e)
+}
+
+// guarded returns the size, or the floor if one more loss would end the search.
+func (e *Evidence) guarded(size int) int {
+	if e.Consecutive > 0 && e.Consecutive+1 >= e.MaxProbes {
+		return e.Floor
+	}
+	return size
+}
+
 // refine searches between the floor and the next size of the support, which
 // was found too large or all but.
 func (st *situation) refine(e *Evidence) int {
@@ -28,8 +53,6 @@ func (st *situation) refine(e *Evidence) int {
 	}
 	next := 0
 	switch {
-	case lost == 0 && st.open && st.top == st.f: // a limit below the support
-		next = e.Ceiling + e.Overhead
 	case lost == 0:
 		if worth(floor, end) {
 			next = even(floor, end)
@@ -42,10 +65,7 @@ func (st *situation) refine(e *Evidence) int {
 	if next == 0 {
 		return 0
 	}
-	if e.Consecutive > 0 && e.Consecutive+1 >= e.MaxProbes {
-		return e.Floor
-	}
-	return next - e.Overhead
+	return e.guarded(next - e.Overhead)
 }
 
 // even returns an even size about halfway between lo and hi, which are at least

@@ -8,8 +8,8 @@ const (
 	// usualLoss is the same when time is counted: most paths lose far less.
 	usualLoss = 0.02
 	// wasteAllowed is the expected unused share of the payload at which the
-	// search may stop, before what lies between two sizes of the support.
-	wasteAllowed = 0.0015
+	// search may stop.
+	wasteAllowed = 0.002
 	// excessCost is what each further unit of waste costs, in losses: it makes
 	// a premature end cost more than any probe that can still avert it.
 	excessCost = 1e4
@@ -113,6 +113,7 @@ type solver struct {
 	*table
 	cells
 	lossCost float64
+	stop     []float32 // cost of ending the search in each state
 }
 
 // solve computes the table by backward induction. Every probe leads to a state
@@ -137,6 +138,7 @@ func solve(s *support, top int, lossCost float64) *table {
 		x.act[k] = make([]uint8, states)
 		x.value[k] = make([]float32, states)
 	}
+	x.stop = make([]float32, states)
 	for f := n - 1; f >= 0; f-- {
 		for u := f + 1; u <= n; u++ {
 			for a := f + 1; a < u; a++ { // two losses
@@ -153,19 +155,14 @@ func solve(s *support, top int, lossCost float64) *table {
 	return x.table
 }
 
-// end returns the cost of ending the search in a state.
-func (x *solver) end(f, u, a, b int) float64 {
-	_, waste := x.total(f, u, a, b)
-	return max(waste-wasteAllowed, 0) * excessCost * x.lossCost
-}
-
 // state finds the best action of one state, for each PROBE_COUNT.
 func (x *solver) state(f, u, a, b int) {
 	i := x.index(f, u, a, b)
-	stop := x.end(f, u, a, b)
+	mass, waste := x.total(f, u, a, b)
+	stop := max(waste-wasteAllowed, 0) * excessCost * x.lossCost
+	x.stop[i] = float32(stop)
 	best := [solvedProbes]float64{stop, stop, stop}
 	act := [solvedProbes]uint8{actStop, actStop, actStop}
-	mass, _ := x.total(f, u, a, b)
 	if stop > 0 && mass > 0 {
 		tail := 0.0
 		for s := u - 1; s > f; s-- {
@@ -186,13 +183,11 @@ func (x *solver) state(f, u, a, b int) {
 			u1, a1, b1 := lose(u, a, b, s)
 			next := x.index(f, u1, a1, b1)
 			for k := range solvedProbes {
-				var after float64
+				after := x.stop[next]
 				if k+1 < solvedProbes {
-					after = float64(x.value[k+1][next])
-				} else {
-					after = x.end(f, u1, a1, b1)
+					after = x.value[k+1][next]
 				}
-				if v := acked + (1-arrives)*(x.lossCost+after); v < best[k] {
+				if v := acked + (1-arrives)*(x.lossCost+float64(after)); v < best[k] {
 					best[k], act[k] = v, uint8(s)
 				}
 			}

@@ -15,14 +15,15 @@ type support struct {
 const (
 	// usualFloor is an IPv4 packet of BASE_PLPMTU (RFC 8899 section 5.1.2).
 	usualFloor = DefaultBase + 28
-	// gapWaste is the expected waste of all path MTUs between two sizes of the
-	// support, under the prior, at which the support is fine enough.
+	// gapWaste is the expected waste of what lies between the sizes of a support
+	// at which it is fine enough.
 	gapWaste = 0.0001
 )
 
 // newSupport chooses at most limit sizes from usualFloor to top, which is
-// among them. It adds the size that saves the most waste, until little is left.
-func newSupport(prior *Prior, mass []float64, top, limit int) *support {
+// among them. It adds the size that saves the most waste, until the expected
+// waste of what lies between the sizes is no more than fine.
+func newSupport(prior *Prior, mass []float64, top, limit int, fine float64) *support {
 	// perByte[m]: sum over path MTUs below m of mass divided by payload.
 	perByte := make([]float64, len(mass)+1)
 	for m, w := range mass {
@@ -38,7 +39,7 @@ func newSupport(prior *Prior, mass []float64, top, limit int) *support {
 	for m := usualFloor; m < top; m++ {
 		left += mass[m] * float64(m-usualFloor) / payload(m)
 	}
-	for len(sizes) < limit && left > gapWaste*total {
+	for len(sizes) < limit && left > fine*total {
 		var best int
 		var most float64
 		at := 0
@@ -63,18 +64,18 @@ func newSupport(prior *Prior, mass []float64, top, limit int) *support {
 		if i+1 < len(sizes) {
 			end = sizes[i+1]
 		}
-		cell, above := 0.0, 0.0
+		cell := 0.0
 		for _, w := range mass[size:end] {
 			cell += w
-		}
-		for _, w := range mass[size:] {
-			above += w
 		}
 		s.size = append(s.size, uint16(size))
 		s.point = append(s.point, mass[size])
 		s.mass = append(s.mass, cell)
 		s.perByte = append(s.perByte, perByte[end]-perByte[size])
-		s.above = append(s.above, above)
+	}
+	s.above = slices.Clone(s.mass)
+	for i := len(sizes) - 2; i >= 0; i-- {
+		s.above[i] += s.above[i+1]
 	}
 	return s
 }
@@ -128,3 +129,6 @@ func (s *support) first(size int) int {
 	}
 	return i
 }
+
+// has says whether the size is among the support's.
+func (s *support) has(size int) bool { return int(s.size[s.last(size)]) == size }
