@@ -12,17 +12,12 @@ func newLabCommand() *cobra.Command {
 		Long: `Lab builds whole networks out of network namespaces, with kernel routers, on this
 machine. Nothing it sends leaves them. It needs root, or a kernel that lets users
 create user namespaces.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newLabDemoCommand(), newLabUpCommand(), newLabDownCommand(), newLabListCommand())
 	return cmd
 }
-
-// Exit codes of the program.
-const (
-	labExitWrong     = 1 // measured, and not what the truth is
-	labExitUsage     = 2
-	labExitPrivilege = 3
-)
 
 // labError is an error with the exit code it asks for. Without a cause there is
 // nothing to print: a child of the same program already did.

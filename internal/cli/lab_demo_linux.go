@@ -45,11 +45,11 @@ what it found beside the truth. It fails when any measurement is wrong.`,
 				c.Families = []int{6}
 			}
 			if jobs < 1 || jobs > mostLabJobs {
-				return &labError{labExitUsage, fmt.Errorf("--jobs %d: want 1 to %d", jobs, mostLabJobs)}
+				return usagef("--jobs %d: want 1 to %d", jobs, mostLabJobs)
 			}
 			for _, m := range methods {
 				if m != "icmp" && m != "udp" {
-					return &labError{labExitUsage, fmt.Errorf("--method %q: want icmp or udp", m)}
+					return usagef("--method %q: want icmp or udp", m)
 				}
 			}
 			return withLab(cmd, func(ctx context.Context) error {
@@ -99,7 +99,7 @@ func runDemo(ctx context.Context, c demo.Config, asJSON bool, stdout, stderr io.
 	case err != nil:
 		return fmt.Errorf("%d of %d measurements taken: %w", measured, c.Count(), err)
 	case wrong > 0:
-		return &labError{labExitWrong, fmt.Errorf("%d of %d measurements wrong", wrong, measured)}
+		return &labError{exitNotMeasured, fmt.Errorf("%d of %d measurements wrong", wrong, measured)}
 	}
 	fmt.Fprintf(stderr, "%d measurements, all exact, in %v\n", measured, took)
 	return nil

@@ -26,7 +26,7 @@ func newLabDownCommand() *cobra.Command {
 				err := netlab.Remove(id)
 				if errors.Is(err, netlab.ErrNotStanding) {
 					standing, _ := netlab.Standing()
-					err = &labError{labExitUsage, fmt.Errorf("%w (standing: %s)", err, orNone(standing))}
+					err = usagef("%w (standing: %s)", err, orNone(standing))
 				}
 				errs = append(errs, withExitCode(err))
 			}

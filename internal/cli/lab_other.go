@@ -18,7 +18,7 @@ func newLabUnsupported(use string) *cobra.Command {
 		Use:   use,
 		Short: "Needs Linux",
 		RunE: func(*cobra.Command, []string) error {
-			return &labError{labExitUsage, errors.New("labs are made of Linux network namespaces: this system has none")}
+			return usageError{errors.New("labs are made of Linux network namespaces: this system has none")}
 		},
 	}
 }

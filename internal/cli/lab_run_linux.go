@@ -37,7 +37,7 @@ func labHereOrReexec(ctx context.Context, f func(ctx context.Context) error) err
 func withExitCode(err error) error {
 	var privilege *netlab.PrivilegeError
 	if errors.As(err, &privilege) {
-		return &labError{code: labExitPrivilege, err: err}
+		return &labError{code: exitPrivilege, err: err}
 	}
 	return err
 }

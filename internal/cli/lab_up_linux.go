@@ -41,7 +41,7 @@ of the flags.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			t, err := pickTopology(args[0], edge, bottleneck, ptb)
 			if err != nil {
-				return &labError{labExitUsage, err}
+				return usageError{err}
 			}
 			if shell {
 				return labShell(cmd, t)
@@ -87,12 +87,12 @@ func pickTopology(name string, edge, bottleneck int, ptb string) (netlab.Topolog
 
 func labUp(cmd *cobra.Command, t netlab.Topology) error {
 	if !netlab.Capable() {
-		return &labError{labExitPrivilege, errors.New(
+		return &labError{exitPrivilege, errors.New(
 			"a network that outlives the command needs CAP_NET_ADMIN and CAP_SYS_ADMIN: run as root, or use \"pmtu lab up --shell\"")}
 	}
 	for _, l := range t.Links {
 		if l.Delay != nil {
-			return &labError{labExitUsage, fmt.Errorf("topology %q has a delayed link, which lives as long as its process: use --shell", t.Name)}
+			return usagef("topology %q has a delayed link, which lives as long as its process: use --shell", t.Name)
 		}
 	}
 	return withLab(cmd, func(ctx context.Context) error {

@@ -136,8 +136,33 @@ func (c Config) measure(ctx context.Context, lab *netlab.Lab, p Path, family int
 		return Row{}, context.Cause(ctx)
 	}
 	row.Wrong = judge(want, m, err)
+	if row.Wrong == "" {
+		if row.Wrong, err = unused(lab.Node("r1"), p, family); err != nil {
+			return Row{}, err
+		}
+	}
 	row.OK = row.Wrong == ""
 	return row, nil
+}
+
+// unused says so when the filter that makes the path what it is never saw a
+// packet: then the measurement was of another path.
+func unused(router *netlab.LiveNode, p Path, family int) (string, error) {
+	if p.Bottleneck >= p.Edge || p.PTB.Mode == netlab.PTBDelivered {
+		return "", nil
+	}
+	counters, err := router.Counters()
+	if err != nil {
+		return "", err
+	}
+	rule := netlab.RulePTB4
+	if family == 6 {
+		rule = netlab.RulePTB6
+	}
+	if counters[rule] == 0 {
+		return fmt.Sprintf("the router's filter (%s) was never hit", rule), nil
+	}
+	return "", nil
 }
 
 func judge(want Expectation, m Measurement, err error) string {

@@ -66,8 +66,17 @@ func run(t *testing.T, stdout string, exit int, change func(*Config)) (rows []Ro
 	return rows, wrong, err
 }
 
-func TestRunRight(t *testing.T) {
+// A right answer that no packet was sent for is a wrong one.
+func TestRunNoticesThatTheFilterWasNotHit(t *testing.T) {
 	rows, wrong, err := run(t, record(t, 1420, results.OKSilent), 0, nil)
+	require.NoError(t, err)
+	assert.Equal(t, 1, wrong)
+	require.Len(t, rows, 1)
+	assert.Contains(t, rows[0].Wrong, "(ptb ipv4) was never hit")
+}
+
+func TestRunRight(t *testing.T) {
+	rows, wrong, err := run(t, record(t, 1500, results.OK), 0, func(c *Config) { c.Paths = []Path{{Edge: 1500, Bottleneck: 9000}} })
 	require.NoError(t, err)
 	assert.Zero(t, wrong)
 	require.Len(t, rows, 1)
@@ -75,10 +84,10 @@ func TestRunRight(t *testing.T) {
 	var table bytes.Buffer
 	require.NoError(t, Header(&table))
 	require.NoError(t, rows[0].Write(&table))
-	assert.Regexp(t, `9000-1420-9000 +IPv4 +filtered +icmp +1420 +1420 +ok-silent +- +7 +\S+ +ok\n$`, table.String())
+	assert.Regexp(t, `1500-9000-1500 +IPv4 +- +icmp +1500 +1500 +ok +- +7 +\S+ +ok\n$`, table.String())
 	b, err := json.Marshal(rows[0])
 	require.NoError(t, err)
-	assert.Contains(t, string(b), `"edge":9000,"bottleneck":1420,"ptb_behaviour":"filtered"`)
+	assert.Contains(t, string(b), `"edge":1500,"bottleneck":9000,"ptb_behaviour":"-"`)
 }
 
 func TestRunWrong(t *testing.T) {
