@@ -56,7 +56,18 @@ func (r Rewritten) Options() int { return r.Kept + r.Lowered }
 // link that the packet is about to leave on. Options elsewhere, also 0x30 in a
 // Destination Options header, are not looked at.
 func Rewrite(p ip6.Packet, linkMTU int, lim ip6.Limits) Rewritten {
+	if p.NextHeader() != ip6.ProtoHopByHop {
+		return Rewritten{}
+	}
 	var r Rewritten
+	if o, ok := alone(p); ok {
+		if RewriteOption(o, linkMTU) == Lowered {
+			r.Lowered = 1
+		} else {
+			r.Kept = 1
+		}
+		return r
+	}
 	h, pr, ok := p.HopByHop(lim)
 	if !ok {
 		r.Problem = pr
@@ -75,6 +86,16 @@ func Rewrite(p ip6.Packet, linkMTU int, lim ip6.Limits) Rewritten {
 	}
 	r.Problem = w.Problem()
 	return r
+}
+
+// alone finds the option where hosts put it: the only one in a header of 8
+// bytes, which it fills. Every other case takes the walk.
+func alone(p ip6.Packet) (ip6.Option, bool) {
+	const at = ip6.HeaderLen
+	if len(p) < at+HeaderLen || p[at+1] != 0 || p[at+2] != Type || p[at+3] != DataLen {
+		return ip6.Option{}, false
+	}
+	return ip6.Option{Type: Type, Off: at + 2, Data: p[at+4 : at+8]}, true
 }
 
 // RouterCounters add up what a router did. They are plain numbers: one
