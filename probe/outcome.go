@@ -9,9 +9,22 @@ import (
 	"pathmtu/results"
 )
 
+// End says why a Session ended.
+type End uint8
+
+const (
+	Concluded        End = iota // with a verdict
+	Interrupted                 // by Interrupt
+	BelowMin                    // the path carries less than Config.Min
+	OverBudget                  // a budget was used up
+	StoppedAnswering            // the target answered at first
+	SendFailed                  // the system refused to send
+)
+
 // Outcome is what a Session found.
 type Outcome struct {
 	results.Method
+	End        End
 	Confidence float64 // 0 to 1
 	LocalMTU   int     // what the first hop's link carries, as far as was noticed. Bytes
 	Bottleneck *results.Bottleneck
@@ -31,15 +44,15 @@ func (s *Session) end(now time.Time, v results.Verdict) {
 }
 
 // fail ends the Session without a PMTU: it couldn't go on.
-func (s *Session) fail(now time.Time, problem string) {
+func (s *Session) fail(now time.Time, why End, problem string) {
 	if s.done {
 		return
 	}
 	if s.acked > 0 && !s.connecting {
 		s.note("at least %d bytes arrive", s.acked)
 	}
-	s.problem = problem
-	s.end(now, "")
+	s.problem, s.why = problem, why
+	s.end(now, results.NoVerdict)
 }
 
 func (s *Session) unresponsive(now time.Time) {
@@ -64,7 +77,7 @@ func (s *Session) inconsistent(now time.Time) {
 // larger passes or can be sent.
 func (s *Session) conclude(now time.Time, size int) {
 	if size < s.cfg.Min {
-		s.fail(now, fmt.Sprintf("the path carries less than the minimum of %d bytes", s.cfg.Min))
+		s.fail(now, BelowMin, fmt.Sprintf("the path carries less than the minimum of %d bytes", s.cfg.Min))
 		return
 	}
 	s.pmtu = size
@@ -123,6 +136,7 @@ func (s *Session) Outcome() Outcome {
 			RTT: s.rtt.smoothed.Microseconds(), Elapsed: s.ended.Sub(s.started).Microseconds(),
 			Error: s.problem,
 		},
+		End:        s.why,
 		Confidence: s.confidence(),
 		LocalMTU:   s.firstHop(),
 		Evidence:   slices.Clone(s.evidence),

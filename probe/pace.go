@@ -57,7 +57,11 @@ func (p *pacer) take(now time.Time) {
 // refund takes back the token of a packet that never reached the responder.
 func (p *pacer) refund() { p.tokens = min(p.tokens+1, p.burst) }
 
-// slow is for when a small packet was lost although it had been answered before.
+// starved is for when a small packet was lost: the responder may have had no
+// answer left, whatever was assumed of it.
+func (p *pacer) starved() { p.tokens = min(p.tokens, 0) }
+
+// slow is for when that happened although small packets had been answered before.
 func (p *pacer) slow() {
 	p.gap = min(max(2*p.gap, firstGap), maxGap)
 }

@@ -88,6 +88,18 @@ func (l *ledger) lied(from netip.Addr, v6 bool, acked, failed int) bool {
 	return false
 }
 
+// claimed returns the largest MTU that a router claims, above a size that was
+// acknowledged and below one that failed; 0: there is none.
+func (l *ledger) claimed(acked, failed int) int {
+	m := 0
+	for _, c := range l.claims {
+		if !c.wrong && c.mtu > acked && c.mtu < min(failed, c.size) {
+			m = max(m, c.mtu)
+		}
+	}
+	return m
+}
+
 // records grades all claims, once the path MTU is known. Of two routers with
 // the same right number, the bottleneck is the farther one; the nearer one only
 // repeats what it heard.

@@ -13,11 +13,15 @@ var common = []int{
 	2002, 4352, 4470, 8166, 9000, 9192, 16110, 17914, 32000,
 }
 
+// usual is a size that nearly every path carries: IPv6 asks for it.
+const usual = 1280
+
 // exact is the search of a Session: it ends only when the size above the floor
 // is ruled out. It tries the ceiling, then common sizes that halve what is
 // left, then the size just above a common one, then halves. A lost size is not
 // repeated until what is below it has been found out: most losses are not
-// chance.
+// chance. One that nearly every path carries is repeated once, before a long
+// search below it.
 type exact struct {
 	min   int // no smaller size is of interest
 	step  int // sizes are min plus multiples of step
@@ -41,6 +45,8 @@ func (x exact) Next(e plpmtud.Evidence) int {
 		return 0
 	case up > top:
 		return int(e.Lost[0].Size) // the only question left
+	case e.N > 0 && e.Lost[0].Size <= usual && e.Lost[0].Count < 2 && e.MaxProbes > 1:
+		return int(e.Lost[0].Size)
 	case e.N == 0 && e.Ceiling == x.first:
 		return ceiling
 	}

@@ -60,6 +60,7 @@ type Session struct {
 
 	verdict  results.Verdict
 	problem  string
+	why      End
 	unreach  string // what a router said about the target
 	local    int    // what a failed send said about the first hop; 0: none failed
 	evidence []string
@@ -261,11 +262,11 @@ func (s *Session) overBudget(now time.Time) bool {
 	b := s.cfg.Budget
 	switch {
 	case s.packets >= b.Packets:
-		s.fail(now, "budget of packets used up")
+		s.fail(now, OverBudget, "budget of packets used up")
 	case s.bytes >= b.Bytes:
-		s.fail(now, "budget of bytes used up")
+		s.fail(now, OverBudget, "budget of bytes used up")
 	case now.Sub(s.started) >= b.Time:
-		s.fail(now, "budget of time used up")
+		s.fail(now, OverBudget, "budget of time used up")
 	default:
 		return false
 	}

@@ -64,8 +64,8 @@ func (s *Session) answer(now time.Time, p *sentPacket) {
 	}
 	s.now = nil
 	if p.path == 0 {
-		// One byte more than the Path believes in arrived: whatever made it stop
-		// was wrong. Search on from here.
+		// More than the Path believes in arrived: whatever made it stop was wrong.
+		// Search on from here.
 		s.startSearch(now, p.Size)
 	}
 }
@@ -100,7 +100,7 @@ func (s *Session) startSearch(now time.Time, confirmed int) {
 		Search: exact{min: max(s.cfg.Min, s.traits.Min), step: s.traits.Step, first: top},
 	})
 	if err != nil {
-		s.fail(now, err.Error())
+		s.fail(now, SendFailed, err.Error())
 		return
 	}
 	s.path = path
@@ -157,7 +157,7 @@ func (s *Session) SendFailed(now time.Time, id ID, f Failure) {
 		s.transients++
 		s.retryAt = now.Add(10 * time.Millisecond)
 	default:
-		s.fail(now, fmt.Sprintf("sending %d bytes to %v: %v", p.Size, s.cfg.Target, f.Err))
+		s.fail(now, SendFailed, fmt.Sprintf("sending %d bytes to %v: %v", p.Size, s.cfg.Target, f.Err))
 	}
 	s.settle(now)
 }
@@ -175,7 +175,7 @@ func (s *Session) localLimit(now time.Time, p *sentPacket, mtu int) {
 }
 
 // Interrupt ends the Session with what it knows.
-func (s *Session) Interrupt(now time.Time) { s.fail(now, "interrupted") }
+func (s *Session) Interrupt(now time.Time) { s.fail(now, Interrupted, "interrupted") }
 
 func (s *Session) note(format string, args ...any) {
 	const most = 20

@@ -110,7 +110,7 @@ func (s *Session) tooBig(now time.Time, p *sentPacket, e ICMPError) {
 	lied := s.ptb.lied(e.From, s.v6, s.acked, s.refused)
 	s.ptb.add(claim{from: e.From, hop: hop(e), mtu: e.MTU, size: p.Size})
 	if s.control == p || s.connecting {
-		s.fail(now, fmt.Sprintf("%v reports that even %d bytes are too big", e.From, p.Size))
+		s.fail(now, BelowMin, fmt.Sprintf("%v reports that even %d bytes are too big", e.From, p.Size))
 		return
 	}
 	if p.Size <= s.acked {

@@ -24,6 +24,7 @@ func (s *Session) controlLost(now time.Time, c *sentPacket) {
 	s.lose(c)
 	s.control = nil
 	s.controls++
+	s.pace.starved()
 	if s.connecting {
 		if s.controls >= s.cfg.Probes {
 			s.unresponsive(now)
@@ -35,7 +36,7 @@ func (s *Session) controlLost(now time.Time, c *sentPacket) {
 		s.now.doubt = true
 	}
 	if s.controls >= maxControls {
-		s.fail(now, fmt.Sprintf("%v stopped answering: %d control probes of %d bytes in a row were lost", s.cfg.Target, s.controls, s.traits.Min))
+		s.fail(now, StoppedAnswering, fmt.Sprintf("%v stopped answering: %d control probes of %d bytes in a row were lost", s.cfg.Target, s.controls, s.traits.Min))
 	}
 }
 
@@ -88,7 +89,10 @@ func (s *Session) complete(now time.Time) {
 		return
 	}
 	next := s.nextSize(floor)
+	claimed := s.ptb.claimed(floor, s.refused)
 	switch {
+	case claimed > next && s.failed[claimed] < s.cfg.Probes:
+		s.now = &attempt{size: claimed} // a router says so, and nothing but silence speaks against it
 	case next > s.hi, s.refused != 0 && s.refused <= next, s.failed[next] >= s.enough():
 		s.conclude(now, floor)
 	default:
