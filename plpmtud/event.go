@@ -70,7 +70,7 @@ var causeNames = [...]string{
 //
 // For congestion control (RFC 8899 section 3, item 7): no event is a
 // congestion signal; a congestion window in bytes must not grow because of a
-// SizeChange; one that counts packets should be rescaled by Old/New.
+// SizeChange; one that counts packets should be rescaled (ScalePackets).
 type Event struct {
 	Time     time.Time
 	Kind     Kind
@@ -81,4 +81,14 @@ type Event struct {
 	Size     int     // its size, or the size in question
 	Hint     Hint    // HintUsed, HintIgnored
 	Late     bool    // ProbeAcked: it had been declared lost before
+}
+
+// ScalePackets returns what a congestion window of so many packets becomes by
+// a SizeChange, so that it stays the same number of bytes: at least 1. Other
+// events leave it as it is.
+func (e Event) ScalePackets(window int) int {
+	if e.Kind != SizeChange || e.New <= 0 {
+		return window
+	}
+	return max(window*e.Old/e.New, 1)
 }

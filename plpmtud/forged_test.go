@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// D3-6c, D4.6.2-1: a million forged hints never raise the PLPMTU, and push it
+// D3-6c, D4.6.2-1, D6.1.6-2: a million forged hints never raise the PLPMTU, and push it
 // below BASE only as RFC 8899 section 4.6.2 has it: to MIN, in ERROR, from
 // where one acknowledged probe of BASE returns. The true path carries 1500.
 func TestAMillionForgedHints(t *testing.T) {

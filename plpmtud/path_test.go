@@ -8,7 +8,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// D3-1, D4.3-1: the whole life of a path, with the cause of each change.
+// D3-1, D4.3-1: the whole life of a path, with the cause of each change. D3-b:
+// what is in use stays in use while a larger size is searched for. D6.1.4:
+// connectivity is checked by a BASE-size probe before anything larger is used.
 func TestLifeOfAPath(t *testing.T) {
 	pt := newPathTest(t, testConfig)
 	pt.is("DISABLED 500 -").silent()
@@ -17,7 +19,8 @@ func TestLifeOfAPath(t *testing.T) {
 	pt.send(1300).ack().send(1400).ack().fail(1472).is("SEARCH_COMPLETE 1400 -")
 	require.Equal(t, []Cause{Started, BaseConfirmed, NothingLarger}, pt.causes(StateChange))
 	pt.advance(DefaultRaiseInterval + time.Second)
-	pt.send(1472).ack().is("SEARCH_COMPLETE 1472 -")
+	pt.send(1472).is("SEARCHING 1400 fly 1472")
+	pt.ack().is("SEARCH_COMPLETE 1472 -")
 	require.Equal(t, []Cause{Raise, MaxReached}, pt.causes(StateChange))
 	pt.p.BlackHole(pt.now)
 	pt.is("BASE 1200 next 1200")
@@ -240,6 +243,52 @@ func TestAcknowledgedLayerIsQuiet(t *testing.T) {
 	}
 }
 
+// anySize is a ladder that counts losses as RFC 8899 section 5.1.3 does, and
+// goes on below a lost size, to return to it later.
+type anySize struct{ ladder }
+
+func (anySize) Counting() Counting { return AnySize }
+
+func (a anySize) Next(e Evidence) int {
+	if s := e.lowestLost(); s != 0 {
+		for _, size := range a.ladder {
+			if size > e.Floor && size < s {
+				return size
+			}
+		}
+		return s
+	}
+	return e.Ceiling
+}
+
+// D5.3.2, 5.1.3: consecutive losses of any size end the search; with an
+// acknowledgement between them they pool against the larger size.
+func TestCounting(t *testing.T) {
+	cfg := testConfig
+	cfg.Search = anySize{ladder{1300, 1400}}
+
+	pt := newPathTest(t, cfg).start(1200)
+	pt.send(1472).lose().send(1300).lose().send(1300).lose().is("SEARCH_COMPLETE 1200 -")
+	require.Equal(t, []Cause{Started, ProbesLost}, pt.causes(StateChange))
+
+	pt = newPathTest(t, cfg).start(1200)
+	pt.send(1472).lose().send(1300).ack().send(1400).lose()
+	e := pt.p.evidence()
+	require.Equal(t, 1, e.Consecutive)
+	require.Equal(t, 1, e.Pooled(1400))
+	require.Equal(t, 2, e.Pooled(1472))
+	pt.send(1400).lose()
+	require.Equal(t, 1471, pt.p.evidence().Ceiling, "three losses at or below 1472 give it up")
+	pt.send(1400).lose().is("SEARCH_COMPLETE 1300 -")
+
+	cfg.PerSize = true // the search would count any size
+	pt = newPathTest(t, cfg).start(1200)
+	pt.send(1472).lose().send(1300).lose().send(1300).lose()
+	require.Equal(t, Searching, pt.p.State(), "two losses of 1300, one of 1472")
+	pt.send(1300).lose()
+	require.Equal(t, 1299, pt.p.evidence().Ceiling)
+}
+
 // D4.3-2: an idle application is left alone; what was due comes afterwards.
 func TestIdle(t *testing.T) {
 	pt := newPathTest(t, testConfig).start(1200).fail(1300)
@@ -250,7 +299,7 @@ func TestIdle(t *testing.T) {
 	pt.send(1300).is("SEARCHING 1200 fly 1300")
 }
 
-// D3-5a: "message too long" for a probe is a certain answer, not a loss.
+// D3-5a, D5.3.1: "message too long" for a probe is a certain answer, not a loss.
 func TestMessageTooLong(t *testing.T) {
 	pt := newPathTest(t, testConfig).start(1200).send(1300).ack().send(1400)
 	big := pt.probe.ID
@@ -261,6 +310,15 @@ func TestMessageTooLong(t *testing.T) {
 	pt.p.SetMax(pt.now, 1472)
 	pt.advance(testRTT).send(1400).ack()
 	require.Equal(t, 1400, pt.p.PLPMTU())
+}
+
+// D3-7f: a window that counts packets keeps its bytes.
+func TestScalePackets(t *testing.T) {
+	e := Event{Kind: SizeChange, Old: 1200, New: 1400}
+	require.Equal(t, 12, e.ScalePackets(14))
+	require.Equal(t, 1, e.ScalePackets(1))
+	e.Kind = ProbeLost
+	require.Equal(t, 14, e.ScalePackets(14), "D3-7c: a lost probe changes nothing")
 }
 
 // D5-2, D3-c: MPS accounts for the layer's own header; MTU for those below.
