@@ -33,7 +33,7 @@ var arrows = []arrow{
 	{from: "internal/ip6"},
 	{from: "internal/router", ours: []string{"hbh", "truncate", "internal/ip6"}, others: []string{"golang.org/x/time"}},
 	{from: "internal/rawsock", ours: []string{"internal/ip6"}, others: []string{"any"}},
-	{from: "internal/datapath", ours: []string{"internal/ip6"}, others: []string{"any"}},
+	{from: "internal/datapath", ours: []string{"internal/ip6", "internal/router"}, others: []string{"any"}},
 	{from: "internal/netlab", others: []string{"any"}},
 	{from: "internal/pathsim", ours: []string{"plpmtud"}, others: []string{"any"}},
 	{from: "internal/cli", ours: []string{""}, others: []string{"any"}},
