@@ -3,6 +3,7 @@ package netlab
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"sync"
 	"time"
@@ -59,6 +60,13 @@ func (lab *Lab) addDelayLink(i int, l Link) error {
 // as the file.
 func openTUN(name string) (*os.File, error) {
 	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, &PrivilegeError{
+			Need:        "access to /dev/net/tun",
+			Alternative: "run as root, or use a topology without a delayed link",
+			Err:         fmt.Errorf("open /dev/net/tun: %w", err),
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open /dev/net/tun: %w", err)
 	}

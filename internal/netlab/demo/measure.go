@@ -13,19 +13,19 @@ import (
 	"pathmtu/results"
 )
 
-// Measurement is one run of the program in a namespace.
-type Measurement struct {
+// ProbeRun is one run of the program in a namespace.
+type ProbeRun struct {
 	Record   *results.Record // nil when it printed none
 	ExitCode int             // -1 when it was killed
 	Stderr   string
 }
 
-// Measure runs "PROGRAM probe --json ARGS" on a node and decodes the one record
+// Probe runs "PROGRAM probe --json ARGS" on a node and decodes the one record
 // it prints. The error is about the run and its output, never about what was
 // measured.
-func Measure(ctx context.Context, node *netlab.LiveNode, program string, args ...string) (Measurement, error) {
+func Probe(ctx context.Context, node *netlab.LiveNode, program string, args ...string) (ProbeRun, error) {
 	stdout, stderr, err := node.Run(ctx, program, append([]string{"probe", "--json"}, args...)...)
-	m := Measurement{Stderr: strings.TrimSpace(string(stderr))}
+	m := ProbeRun{Stderr: strings.TrimSpace(string(stderr))}
 	var exit *exec.ExitError
 	switch {
 	case ctx.Err() != nil:

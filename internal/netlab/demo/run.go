@@ -105,7 +105,12 @@ func (c Config) runPath(ctx context.Context, p Path, put func(int, Row)) error {
 	for k := range c.perPath() {
 		family, method := c.Families[k/len(c.Methods)], c.Methods[k%len(c.Methods)]
 		g.Go(func() error {
-			row, err := c.measure(ctx, lab, p, family, method)
+			limited, cancel := context.WithTimeoutCause(ctx, c.Timeout, fmt.Errorf("not finished within %v", c.Timeout))
+			defer cancel()
+			row, err := Measure(limited, lab, p, c.Program, family, method)
+			if ctx.Err() != nil {
+				return context.Cause(ctx) // cut short: says nothing about the path
+			}
 			if err == nil {
 				put(k, row)
 			}
@@ -115,9 +120,9 @@ func (c Config) runPath(ctx context.Context, p Path, put func(int, Row)) error {
 	return g.Wait()
 }
 
-// measure takes one measurement. An error ends the run; a measurement that
-// fails is a row that is not OK.
-func (c Config) measure(ctx context.Context, lab *netlab.Lab, p Path, family int, method string) (Row, error) {
+// Measure takes one measurement of a path that stands. An error means that
+// there was none to judge; a measurement that fails is a row that is not OK.
+func Measure(ctx context.Context, lab *netlab.Lab, p Path, program string, family int, method string) (Row, error) {
 	want, err := Expect(lab.Topology, "cli", "srv", family)
 	if err != nil {
 		return Row{}, err
@@ -127,15 +132,10 @@ func (c Config) measure(ctx context.Context, lab *netlab.Lab, p Path, family int
 		row.PTBBehaviour = "-"
 	}
 	dst, _ := lab.Addr("srv", family)
-	limited, cancel := context.WithTimeoutCause(ctx, c.Timeout, fmt.Errorf("not finished within %v", c.Timeout))
-	defer cancel()
 	start := time.Now()
-	m, err := Measure(limited, lab.Node("cli"), c.Program, Args(method, dst)...)
-	row.Elapsed, row.Record = time.Since(start), m.Record
-	if ctx.Err() != nil {
-		return Row{}, context.Cause(ctx)
-	}
-	row.Wrong = judge(want, m, err)
+	run, err := Probe(ctx, lab.Node("cli"), program, Args(method, dst)...)
+	row.Elapsed, row.Record = time.Since(start), run.Record
+	row.Wrong = judge(want, run, err)
 	if row.Wrong == "" {
 		if row.Wrong, err = unused(lab.Node("r1"), p, family); err != nil {
 			return Row{}, err
@@ -165,7 +165,7 @@ func unused(router *netlab.LiveNode, p Path, family int) (string, error) {
 	return "", nil
 }
 
-func judge(want Expectation, m Measurement, err error) string {
+func judge(want Expectation, m ProbeRun, err error) string {
 	switch {
 	case err != nil:
 		return err.Error()
