@@ -30,7 +30,7 @@ type exactSearch struct {
 }
 
 const (
-	exactSizes = 32
+	exactSizes = 28
 	exactLimit = 0.002
 )
 

@@ -1,6 +1,23 @@
 package plpmtud
 
-import "math/rand"
+import (
+	"math/rand"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// testPrior reads a prior of testdata: a, b, c and d are those of the reports.
+func testPrior(t testing.TB, name string) *Prior {
+	t.Helper()
+	f, err := os.Open("testdata/prior-" + name + ".txt")
+	require.NoError(t, err)
+	defer f.Close()
+	p, err := ParsePrior(f)
+	require.NoError(t, err)
+	return p
+}
 
 // walk is what one search did on one path.
 type walk struct {
@@ -111,7 +128,7 @@ func (e *Evidence) lose(size int, perSize bool) {
 	}
 }
 
-// expect averages walks over all path MTUs of a prior from base up.
+// expectation is the average of walks over all path MTUs of a prior from base up.
 type expectation struct {
 	time, probes, lost float64
 	final              float64 // share of the payload that the final size carries
