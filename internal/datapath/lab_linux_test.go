@@ -96,7 +96,6 @@ type udpPair struct {
 	t        *testing.T
 	from, to int
 	dst      unix.SockaddrInet6
-	src      netip.Addr
 }
 
 func newUDPPair(t *testing.T, lab *netlab.Lab, from, to string) *udpPair {
@@ -104,6 +103,15 @@ func newUDPPair(t *testing.T, lab *netlab.Lab, from, to string) *udpPair {
 }
 
 func newUDPPairAt(t *testing.T, lab *netlab.Lab, from, to string, port int) *udpPair {
+	t.Helper()
+	src, ok := lab.Addr(from, 6)
+	require.True(t, ok)
+	dst, ok := lab.Addr(to, 6)
+	require.True(t, ok)
+	return newUDPPairAddrs(t, lab, from, to, src, dst, port)
+}
+
+func newUDPPairAddrs(t *testing.T, lab *netlab.Lab, from, to string, src, dst netip.Addr, port int) *udpPair {
 	t.Helper()
 	u := &udpPair{t: t}
 	open := func(node string, addr netip.Addr) (fd int) {
@@ -122,11 +130,6 @@ func newUDPPairAt(t *testing.T, lab *netlab.Lab, from, to string, port int) *udp
 		t.Cleanup(func() { _ = unix.Close(fd) })
 		return fd
 	}
-	src, ok := lab.Addr(from, 6)
-	require.True(t, ok)
-	dst, ok := lab.Addr(to, 6)
-	require.True(t, ok)
-	u.src = src
 	u.from, u.to = open(from, src), open(to, dst)
 	u.dst = unix.SockaddrInet6{Addr: dst.As16(), Port: port}
 	return u
@@ -142,7 +145,16 @@ func (u *udpPair) send(n int, hbh []byte) error {
 		h.SetLen(unix.CmsgLen(len(hbh)))
 		copy(oob[unix.CmsgLen(0):], hbh)
 	}
-	return unix.Sendmsg(u.from, make([]byte, n), oob, &u.dst, 0)
+	return unix.Sendmsg(u.from, pattern(n), oob, &u.dst, 0)
+}
+
+// pattern is a payload in which no part looks like another.
+func pattern(n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(i*i>>7 + i)
+	}
+	return b
 }
 
 type received struct {
@@ -163,6 +175,7 @@ func (u *udpPair) receive(wait time.Duration) (received, bool) {
 		if err != nil {
 			continue
 		}
+		require.Equal(u.t, pattern(n), buf[:n], "payload")
 		r := received{n: n}
 		ms, err := unix.ParseSocketControlMessage(oob[:oobn])
 		require.NoError(u.t, err)

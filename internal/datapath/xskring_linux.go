@@ -1,8 +1,10 @@
 package datapath
 
 import (
+	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -116,10 +118,22 @@ func (x *xskRings) open(index, queue, mtu int) (err error) {
 	if x.sg {
 		flags |= unix.XDP_USE_SG
 	}
-	if err := unix.Bind(x.fd, &unix.SockaddrXDP{Flags: flags, Ifindex: uint32(index), QueueID: uint32(queue)}); err != nil {
+	if err := bindXSK(x.fd, &unix.SockaddrXDP{Flags: flags, Ifindex: uint32(index), QueueID: uint32(queue)}); err != nil {
 		return &NotSupportedError{Feature: "AF_XDP", Reason: fmt.Sprintf("can't bind to queue %d of interface %d", queue, index), Err: err}
 	}
 	return nil
+}
+
+// bindXSK waits a moment for a queue that is busy: the kernel frees the queue
+// of a closed socket some time after close.
+func bindXSK(fd int, sa unix.Sockaddr) error {
+	for tries := 0; ; tries++ {
+		err := unix.Bind(fd, sa)
+		if !errors.Is(err, unix.EBUSY) || tries == 100 {
+			return err
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
 }
 
 func (x *xskRings) mapAll() error {

@@ -1,0 +1,66 @@
+package datapath
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestNeighbours(t *testing.T) {
+	for _, m := range modes {
+		t.Run(m.name, func(t *testing.T) {
+			lab := buildLab(t, 1500, 1500)
+			r1 := lab.Node("r1")
+			ip := func(args string) {
+				t.Helper()
+				_, errOut, err := r1.Run(t.Context(), "ip", strings.Fields(args)...)
+				require.NoError(t, err, "%s", errOut)
+			}
+			u := runRouter(t, r1, UserRouterConfig{Ports: portSpecs(m.kind), KernelRoutes: true, FastPath: m.fast})
+			pair := newUDPPair(t, lab, "cli", "srv")
+			pass := func() {
+				t.Helper()
+				require.NoError(t, pair.send(100, nil))
+				_, ok := pair.receive(soon)
+				require.True(t, ok)
+			}
+			pass()
+			eventually(t, "the answer is known", func() bool { return len(u.k.neighbours()) > 0 })
+			sent := u.k.Sent()
+			for range 5 {
+				pass()
+			}
+			assert.Equal(t, sent, u.k.Sent(), "further packets don't go through the kernel")
+
+			mac := u.k.neighbours()["2001:db8:2::2"]
+			require.NotZero(t, mac)
+			ip("neigh replace 2001:db8:2::2 dev to-srv nud stale lladdr " + mac.String())
+			eventually(t, "a stale neighbour is checked by the kernel", func() bool { pass(); return u.k.Sent() > sent })
+
+			ip("neigh replace 2001:db8:2::2 dev to-srv nud permanent lladdr 02:00:00:00:00:99")
+			eventually(t, "a changed address is followed", func() bool { return u.k.neighbours()["2001:db8:2::2"].String() == "02:00:00:00:00:99" })
+			require.NoError(t, pair.send(100, nil))
+			_, ok := pair.receive(never)
+			assert.False(t, ok)
+			ip("neigh del 2001:db8:2::2 dev to-srv")
+			eventually(t, "and so is its end", func() bool { return u.k.neighbours()["2001:db8:2::2"] == MAC{} })
+			sent = u.k.Sent()
+			pass()
+			assert.Equal(t, sent+1, u.k.Sent(), "the kernel resolved the next hop and sent the packet")
+		})
+	}
+}
+
+// Nobody has the next hop's address: the kernel, which asked for it, answers.
+func TestUnreachableNeighbour(t *testing.T) {
+	lab := buildLab(t, 1500, 1500)
+	runRouter(t, lab.Node("r1"), UserRouterConfig{Ports: portSpecs(KindAFXDP), KernelRoutes: true})
+	pair := newUDPPair(t, lab, "cli", "srv")
+	pair.dst.Addr[15] = 0x42
+	require.NoError(t, pair.send(100, nil))
+	typ, code, _, _, ok := pair.icmp(2 * soon)
+	require.True(t, ok)
+	assert.Equal(t, []int{1, 3}, []int{typ, code}, "Destination Unreachable, address unreachable")
+}
