@@ -2,6 +2,8 @@ package cli
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"pathmtu/probe"
 	"pathmtu/results"
@@ -13,11 +15,14 @@ func needsSecondOpinion(found []probe.Outcome) bool {
 	if len(found) == 0 {
 		return true
 	}
-	last := found[len(found)-1]
-	return last.Error != interrupted && (last.PMTU == nil || last.Verdict == results.OKSilent)
+	switch last := found[len(found)-1]; last.End {
+	case probe.Concluded:
+		return last.PMTU == nil || last.Verdict == results.OKSilent
+	case probe.StoppedAnswering:
+		return true
+	}
+	return false
 }
-
-const interrupted = "interrupted"
 
 // reconcile makes one verdict of what the methods found.
 func reconcile(r *results.Record, found []probe.Outcome) {
@@ -38,9 +43,10 @@ func reconcile(r *results.Record, found []probe.Outcome) {
 		return
 	}
 	r.PMTU, r.Verdict, r.Confidence, r.Direction = best.PMTU, best.Verdict, best.Confidence, best.Method.Direction
-	r.Bottleneck, r.Error = best.Bottleneck, best.Method.Error
+	r.Bottleneck = best.Bottleneck
 	r.Vantage.MTU = min(r.Vantage.MTU, best.LocalMTU)
 	if best.PMTU == nil {
+		r.Error = problems(found)
 		return
 	}
 	for i := range found {
@@ -48,6 +54,17 @@ func reconcile(r *results.Record, found []probe.Outcome) {
 			compare(r, best, o)
 		}
 	}
+}
+
+// problems says why no method found anything.
+func problems(found []probe.Outcome) string {
+	var all []string
+	for _, o := range found {
+		if o.Error != "" && !slices.Contains(all, o.Error) {
+			all = append(all, o.Error)
+		}
+	}
+	return strings.Join(all, "; ")
 }
 
 // compare takes a second method into account.

@@ -131,7 +131,19 @@ func (h *Hub) send(f *Flow, b []byte) error {
 	if !f.dst.Is4() {
 		c = h.v6
 	}
-	return sendError(c.Sendto(context.Background(), b, 0, to))
+	_, err = c.Sendmsg(context.Background(), b, sourceControl(f.local.Addr()), to, 0)
+	return sendError(err)
+}
+
+// sourceControl makes a packet leave with this source address.
+func sourceControl(src netip.Addr) []byte {
+	switch {
+	case !src.IsValid():
+		return nil
+	case src.Is4():
+		return unix.PktInfo4(&unix.Inet4Pktinfo{Spec_dst: src.As4()})
+	}
+	return unix.PktInfo6(&unix.Inet6Pktinfo{Addr: src.As16()})
 }
 
 func (h *Hub) listen(ctx context.Context, c *socket.Conn, v6 bool) {
