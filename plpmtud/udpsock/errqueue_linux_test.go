@@ -1,12 +1,14 @@
 package udpsock_test
 
 import (
+	"net"
 	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"pathmtu/internal/netlab"
 	"pathmtu/plpmtud/udpsock"
@@ -110,19 +112,36 @@ func TestPendingErrorDoesNotKillTheCaller(t *testing.T) {
 			assert.Equal(t, 200, received(t, srv, k.family, soon))
 
 			// Let an error be pending without reading it: a plain send reports
-			// it, SendAlone sends.
+			// it and sends nothing, SendAlone sends.
 			_, err = c.send(1421)
 			require.NoError(t, err)
-			require.Eventually(t, func() bool {
-				_, _, err = c.conn.WriteMsgUDPAddrPort(make([]byte, 50), nil, c.sendTo)
-				return err != nil
-			}, soon, time.Millisecond)
+			waitPending(t, c.conn)
+			_, _, err = c.conn.WriteMsgUDPAddrPort(make([]byte, 50), nil, c.sendTo)
 			assert.True(t, udpsock.IsMessageTooLong(err), "50 bytes are not too long: the error was pending")
+			c.notice()
+			_, err = c.send(1421)
+			require.NoError(t, err)
+			waitPending(t, c.conn)
 			_, err = c.send(300)
 			require.NoError(t, err)
 			require.Eventually(t, func() bool { return received(t, srv, k.family, soon) == 300 }, soon, time.Millisecond)
 		})
 	}
+}
+
+// waitPending waits until an ICMP error is pending on a socket, without taking it.
+func waitPending(t *testing.T, c *net.UDPConn) {
+	t.Helper()
+	rc, err := c.SyscallConn()
+	require.NoError(t, err)
+	require.NoError(t, rc.Control(func(fd uintptr) {
+		fds := []unix.PollFd{{Fd: int32(fd)}}
+		require.Eventually(t, func() bool {
+			_, err := unix.Poll(fds, 0)
+			return err == nil && fds[0].Revents&unix.POLLERR != 0
+		}, soon, time.Millisecond)
+	}))
+	time.Sleep(time.Millisecond) // the kernel queues the message before it sets the error
 }
 
 // D4.6.1-5, D3-6d, D4.6.2-2: messages that do not hold good are counted and
