@@ -63,19 +63,23 @@ func NewPrior(points []PriorPoint, ranges []PriorRange) (*Prior, error) {
 		if err := q.check(); err != nil {
 			return nil, err
 		}
-		p.total += q.Weight
 	}
 	for _, r := range p.ranges {
 		if err := r.check(); err != nil {
 			return nil, err
 		}
-		p.total += r.Weight
 	}
 	sort.Slice(p.points, func(i, j int) bool { return p.points[i].Size < p.points[j].Size })
 	sort.Slice(p.ranges, func(i, j int) bool {
 		a, b := p.ranges[i], p.ranges[j]
 		return a.Lo < b.Lo || a.Lo == b.Lo && a.Hi < b.Hi
 	})
+	for _, q := range p.points { // in one order, so that a copy sums to the same
+		p.total += q.Weight
+	}
+	for _, r := range p.ranges {
+		p.total += r.Weight
+	}
 	for i := 1; i < len(p.points); i++ {
 		if p.points[i].Size == p.points[i-1].Size {
 			return nil, &PriorError{Msg: fmt.Sprintf("size %d is given twice", p.points[i].Size)}
