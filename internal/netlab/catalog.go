@@ -72,7 +72,7 @@ func twoPaths() Topology {
 		Picture: `
      ,--1500-- r1 --1500--.     cli to srv
 cli <                      > srv
-     '--1500-- r2 --1400--'     srv to cli
+     '--1400-- r2 --1500--'     srv to cli
 `,
 		Nodes: []Node{{Name: "cli"}, {Name: "srv"}, {Name: "r1", Kind: Router}, {Name: "r2", Kind: Router}},
 	}
@@ -80,7 +80,7 @@ cli <                      > srv
 	ends := [][2]string{{"cli", "r1"}, {"r1", "srv"}, {"cli", "r2"}, {"r2", "srv"}}
 	for i, e := range ends {
 		mtu := 1500
-		if i == 3 {
+		if i == 2 {
 			mtu = 1400
 		}
 		left, right := chainAddrs(i)
