@@ -149,15 +149,25 @@ func FuzzParseReport(f *testing.F) {
 	})
 }
 
-func FuzzParseRoute(f *testing.F) {
-	req, err := routeRequest(dst4.Addr(), hop4)
+func FuzzNetlinkAnswer(f *testing.F) {
+	h, err := OpenHops()
 	require.NoError(f, err)
-	f.Add(req)
-	f.Add([]byte{})
+	defer h.Close()
+	for _, req := range [][]byte{
+		routeRequest(netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.1"), 0), linkRequest(1, ""), linkRequest(0, "lo"),
+	} {
+		answer, err := h.ask(req)
+		require.NoError(f, err)
+		f.Add(append([]byte(nil), answer...))
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		index, _, err := parseRoute(b)
-		if err == nil {
+		if index, _, err := parseRoute(b); err == nil {
 			require.NotZero(t, index)
+		}
+		if index, name, mtu, err := parseLink(b); err == nil {
+			require.NotZero(t, index)
+			require.NotEmpty(t, name)
+			require.NotZero(t, mtu)
 		}
 	})
 }

@@ -60,7 +60,7 @@ func NewErrorQueue(c syscall.Conn, cfg QueueConfig) (*ErrorQueue, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &ErrorQueue{rc: rc, v: validator{QueueConfig: cfg}, oob: make([]byte, maxControl)}, nil
+	return &ErrorQueue{rc: rc, v: newValidator(cfg), oob: make([]byte, maxControl)}, nil
 }
 
 // Read empties the queue without waiting, and calls f for each message that
@@ -72,18 +72,18 @@ func (q *ErrorQueue) Read(now time.Time, f func(Notice)) error {
 	defer q.mu.Unlock()
 	dropped := 0
 	for dropped < drainPerRead {
-		if !q.v.allow(now) {
-			dropped++
-			if done, err := q.drop(); done || err != nil {
-				q.v.stats.Limited-- // there was nothing to drop
+		if !q.v.budget.Take(now) {
+			if empty, err := q.drop(); empty || err != nil {
 				return err
 			}
+			q.v.stats.Limited++
+			dropped++
 			continue
 		}
 		r, err := q.recv()
 		switch {
 		case errors.Is(err, errEmpty):
-			q.v.tokens++
+			q.v.budget.put()
 			return nil
 		case errors.Is(err, errMalformed):
 			q.v.stats.Malformed++

@@ -25,6 +25,16 @@ type Hop struct {
 // off (RFC 8899 section 3, item 5), and never what the kernel has cached from
 // ICMP messages.
 func FirstHop(dst, src netip.Addr) (Hop, error) {
+	h, err := OpenHops()
+	if err != nil {
+		return Hop{}, err
+	}
+	defer h.Close()
+	return h.To(dst, src)
+}
+
+// To does what FirstHop does.
+func (h *Hops) To(dst, src netip.Addr) (Hop, error) {
 	dst, src = dst.Unmap(), src.Unmap()
 	if !dst.IsValid() {
 		return Hop{}, fmt.Errorf("udpsock: destination is the zero address, want an IP address")
@@ -35,7 +45,7 @@ func FirstHop(dst, src netip.Addr) (Hop, error) {
 	if src.IsValid() && src.Is4() != dst.Is4() {
 		return Hop{}, fmt.Errorf("udpsock: source %v and destination %v are of different families", src, dst)
 	}
-	return firstHop(dst, src)
+	return h.to(dst, src)
 }
 
 // connected returns a UDP socket connected to a destination. Nothing is sent.

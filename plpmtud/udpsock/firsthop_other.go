@@ -8,8 +8,17 @@ import (
 	"net/netip"
 )
 
-// firstHop finds the interface by the address that a connected socket gets.
-func firstHop(dst, src netip.Addr) (Hop, error) {
+// Hops looks up first hops. It is safe for concurrent use.
+type Hops struct{}
+
+// OpenHops returns a Hops. Close it after use.
+func OpenHops() (*Hops, error) { return &Hops{}, nil }
+
+// Close releases what Hops holds.
+func (h *Hops) Close() error { return nil }
+
+// to finds the interface by the address that a connected socket gets.
+func (h *Hops) to(dst, src netip.Addr) (Hop, error) {
 	c, err := connected(dst, src)
 	if err != nil {
 		return Hop{}, err

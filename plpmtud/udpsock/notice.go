@@ -99,24 +99,11 @@ type QueueStats struct {
 type validator struct {
 	QueueConfig
 	stats  QueueStats
-	tokens float64
-	last   time.Time
+	budget Budget
 }
 
-// allow takes one message from the budget.
-func (v *validator) allow(now time.Time) bool {
-	if v.last.IsZero() {
-		v.tokens = float64(v.Burst)
-	} else if d := now.Sub(v.last); d > 0 {
-		v.tokens = min(float64(v.Burst), v.tokens+d.Seconds()*float64(v.PerSecond))
-	}
-	v.last = now
-	if v.tokens < 1 {
-		v.stats.Limited++
-		return false
-	}
-	v.tokens--
-	return true
+func newValidator(c QueueConfig) validator {
+	return validator{QueueConfig: c, budget: NewBudget(float64(c.PerSecond), c.Burst)}
 }
 
 // check validates a report.

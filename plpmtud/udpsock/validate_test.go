@@ -70,7 +70,7 @@ func TestValidatorProperties(t *testing.T) {
 			sent[id] = s
 			ring.Add(start, s, payload.Draw(t, "payload"))
 		}
-		v := validator{QueueConfig: QueueConfig{Match: ring.Match, PerSecond: 1, Burst: 1}}
+		v := newValidator(QueueConfig{Match: ring.Match})
 		r := report{
 			kind:    rapid.SampledFrom([]Kind{TooBig, LocalTooBig, Unreachable}).Draw(t, "kind"),
 			dst:     rapid.SampledFrom(dsts).Draw(t, "quoted"),
@@ -102,20 +102,21 @@ func TestValidatorProperties(t *testing.T) {
 
 // D8-3
 func TestBudget(t *testing.T) {
-	v := validator{QueueConfig: QueueConfig{PerSecond: 10, Burst: 5}}
-	allowed := func(now time.Time, tries int) (n int) {
+	b := NewBudget(10, 5)
+	taken := func(now time.Time, tries int) (n int) {
 		for range tries {
-			if v.allow(now) {
+			if b.Take(now) {
 				n++
 			}
 		}
 		return n
 	}
-	assert.Equal(t, 5, allowed(start, 100))
-	assert.EqualValues(t, 95, v.stats.Limited)
-	assert.Equal(t, 2, allowed(start.Add(200*time.Millisecond), 100))
-	assert.Zero(t, allowed(start, 10), "a clock that goes back gives nothing")
-	assert.Equal(t, 5, allowed(start.Add(time.Hour), 100), "no more than the burst")
+	assert.Equal(t, 5, taken(start, 100))
+	assert.Equal(t, 2, taken(start.Add(200*time.Millisecond), 100))
+	assert.Zero(t, taken(start, 10), "a clock that goes back gives nothing")
+	assert.Zero(t, taken(start.Add(200*time.Millisecond), 10), "nor does it give anything when it returns")
+	assert.Equal(t, 5, taken(start.Add(time.Hour), 100), "no more than the burst")
+	assert.False(t, new(Budget).Take(start))
 }
 
 func TestUnsupportedError(t *testing.T) {
