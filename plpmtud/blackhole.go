@@ -113,11 +113,17 @@ func (p *Path) PacketLost(now time.Time, size int, sent time.Time) {
 func (p *Path) arrived(t instant, size uint16, sent instant) {
 	h := &p.hole
 	if h.n == 0 {
+		h.arrival(size, sent.stamp())
 		return
 	}
 	h.lives(size, sent.stamp())
 	h.refute(size, sent.stamp())
-	if h.n == 0 && h.stage == asked {
+	if h.n > 0 {
+		return
+	}
+	h.acked = 0
+	h.arrival(size, sent.stamp())
+	if h.stage == asked {
 		h.stage = noSign
 		p.emit(t, Event{Kind: Refuted, Cause: BlackHoled, Size: int(size)})
 		if p.confirm == confirmSuspicion {
@@ -130,9 +136,25 @@ func (p *Path) arrived(t instant, size uint16, sent instant) {
 // observe folds a fate into the loss rate: 1 lost, 0 arrived.
 func (h *blackHole) observe(fate float32) { h.q += (fate - h.q) * lossWeight }
 
+// arrival remembers the newest packet that arrived while nothing is suspicious:
+// one ACK frame reports acknowledgements before the losses that they reveal.
+func (h *blackHole) arrival(size uint16, at stamp) {
+	if h.acked == 0 || at.since(h.alive) >= 0 {
+		h.alive, h.acked = at, size
+	}
+}
+
 // suspect notes a loss.
 func (h *blackHole) suspect(size uint16, at stamp) {
-	if h.n == 0 {
+	switch {
+	case h.n == 0 && h.acked != 0 && h.alive.since(at) > 0:
+		if h.acked >= size {
+			h.observe(1)
+			return
+		}
+		h.last, h.stage = at, lived
+	case h.n == 0 || h.acked >= size: // that size arrived since the first loss: this is another story
+		h.n = 0
 		h.last, h.acked, h.stage = at, 0, noSign
 	}
 	if at.since(h.last) > 0 {
