@@ -17,12 +17,20 @@ type Handler interface {
 	Packet(in int, pkt []byte, now time.Time)
 }
 
+// Ticker is a Handler that also acts on time.
+type Ticker interface {
+	// Due is when to call Tick next; the zero time: after an event.
+	Due() time.Time
+	Tick(now time.Time)
+}
+
 // Loop receives from all its ports in turn, in one goroutine, and sleeps in
 // poll(2) when no packet waits.
 type Loop struct {
 	ports   []Port
 	h       Handler
-	wake    int // eventfd
+	tick    Ticker // nil: h is none
+	wake    int    // eventfd
 	fds     []unix.PollFd
 	calls   chan func()
 	pending atomic.Bool
@@ -40,6 +48,7 @@ func NewLoop(h Handler, ports ...Port) (*Loop, error) {
 		return nil, fmt.Errorf("datapath: eventfd: %w", err)
 	}
 	l := &Loop{ports: ports, h: h, wake: wake, calls: make(chan func(), 16), done: make(chan struct{})}
+	l.tick, _ = h.(Ticker)
 	l.fds = make([]unix.PollFd, len(ports)+1)
 	return l, nil
 }
@@ -62,8 +71,12 @@ func (l *Loop) Run(ctx context.Context) error {
 			}
 			l.runCalls()
 		}
+		wait, err := l.due()
+		if err != nil {
+			return err
+		}
 		if n == 0 {
-			if err := l.sleep(); err != nil {
+			if err := l.sleep(wait); err != nil {
 				return err
 			}
 		}
@@ -87,23 +100,48 @@ func (l *Loop) round() (n int, err error) {
 			l.h.Packet(i, pkt, now)
 		}
 		p.Release()
-		for _, q := range l.ports {
-			if err := q.Flush(); err != nil {
-				return n, err
-			}
+		if err := l.flush(); err != nil {
+			return n, err
 		}
 		n += b.N
 	}
 	return n, nil
 }
 
-func (l *Loop) sleep() error {
+func (l *Loop) flush() error {
+	for _, p := range l.ports {
+		if err := p.Flush(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// due ticks if it is time, and returns how long the loop may sleep.
+func (l *Loop) due() (time.Duration, error) {
+	if l.tick == nil {
+		return idle, nil
+	}
+	at := l.tick.Due()
+	if at.IsZero() {
+		return idle, nil
+	}
+	now := time.Now()
+	if wait := at.Sub(now); wait > 0 {
+		return min(wait, idle), nil
+	}
+	l.tick.Tick(now)
+	return 0, l.flush()
+}
+
+func (l *Loop) sleep(wait time.Duration) error {
 	for i, p := range l.ports {
 		l.fds[i] = unix.PollFd{Fd: int32(p.FD()), Events: unix.POLLIN}
 	}
 	l.fds[len(l.ports)] = unix.PollFd{Fd: int32(l.wake), Events: unix.POLLIN}
 	for {
-		n, err := unix.Poll(l.fds, int(idle.Milliseconds()))
+		// Rounded up: a wait under a millisecond must not become a spin.
+		n, err := unix.Poll(l.fds, int((wait + time.Millisecond - 1).Milliseconds()))
 		if err != nil && !errors.Is(err, unix.EINTR) {
 			return fmt.Errorf("datapath: poll: %w", err)
 		}

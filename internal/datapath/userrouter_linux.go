@@ -22,8 +22,11 @@ type PortSpec struct {
 	// A TUN interface gets it.
 	MTU int
 	// Addr is the source of ICMPv6 errors; invalid: the interface's first
-	// global address. For a TUN port it is also an address of the router.
-	Addr     netip.Addr
+	// global address.
+	Addr netip.Addr
+	// Own are addresses that no kernel owns: packets to them go to Local. For
+	// ports with a link layer the kernel answers Neighbor Solicitations.
+	Own      []netip.Addr
 	Policy   router.Policy
 	Truncate bool
 }
@@ -50,6 +53,10 @@ type UserRouterConfig struct {
 	FastPath bool
 	// GenericXDP accepts interfaces whose driver has no XDP hook; slow.
 	GenericXDP bool
+	// Local gets the packets to the Own addresses of all ports. It may be nil.
+	Local Local
+	// Host forwards nothing.
+	Host bool
 	// Router holds budgets and truncation. Its Ports are ignored.
 	Router router.Config
 }
@@ -67,6 +74,7 @@ type UserRouter struct {
 	r     *router.Router
 	fwd   *Forwarding
 	loop  *Loop
+	proxy []*proxy
 }
 
 // OpenUserRouter opens everything in the network namespace of the calling
@@ -105,6 +113,13 @@ func OpenUserRouter(cfg UserRouterConfig) (_ *UserRouter, err error) {
 	}
 	u.r.SetTable(table)
 	u.fwd = NewForwarding(u.r, u.k, u.ports...)
+	own := map[netip.Addr]bool{}
+	for _, s := range cfg.Ports {
+		for _, a := range s.Own {
+			own[a] = true
+		}
+	}
+	u.fwd.SetLocal(cfg.Local, own, cfg.Host)
 	if u.loop, err = NewLoop(u.fwd, u.ports...); err != nil {
 		return nil, err
 	}
@@ -161,6 +176,12 @@ func (u *UserRouter) openPort(s PortSpec) (p Port, err error) {
 	if err == nil && u.fast != nil && s.Kind == KindAFXDP {
 		err = u.fast.AddPort(in.Index)
 	}
+	if err == nil && len(s.Own) > 0 {
+		var px *proxy
+		if px, err = openProxy(u.k.h, in, s.Own); err == nil {
+			u.proxy = append(u.proxy, px)
+		}
+	}
 	if err != nil {
 		_ = p.Close()
 		return nil, err
@@ -204,8 +225,9 @@ func (u *UserRouter) table(cfg UserRouterConfig) (*router.Table, error) {
 		byName[s.Name] = i
 		if s.Kind != KindTUN {
 			byIndex[u.infos[i].Index] = i
-		} else if s.Addr.IsValid() {
-			routes = append(routes, router.Route{Prefix: netip.PrefixFrom(s.Addr, 128), Kind: router.Local})
+		}
+		for _, a := range s.Own {
+			routes = append(routes, router.Route{Prefix: netip.PrefixFrom(a, 128), Kind: router.Local})
 		}
 	}
 	for i, s := range cfg.Routes {
@@ -304,8 +326,12 @@ func (u *UserRouter) Reload(cfg UserRouterConfig) error {
 		return errors.New("datapath: ports, FastPath and GenericXDP can't change while the router runs")
 	}
 	for i, s := range cfg.Ports {
-		if was := u.cfg.Ports[i]; s.Name != was.Name || s.Kind != was.Kind {
+		was := u.cfg.Ports[i]
+		if s.Name != was.Name || s.Kind != was.Kind {
 			return fmt.Errorf("datapath: port %d can't change from %s %q to %s %q while the router runs", i, was.Kind, was.Name, s.Kind, s.Name)
+		}
+		if !slices.Equal(s.Own, was.Own) {
+			return fmt.Errorf("datapath: port %q: addresses %v can't become %v while the router runs", s.Name, was.Own, s.Own)
 		}
 	}
 	rc, err := u.routerConfig(cfg)
@@ -376,6 +402,9 @@ func (u *UserRouter) Close() error {
 	var errs []error
 	for _, p := range u.ports {
 		errs = append(errs, p.Close())
+	}
+	for _, p := range u.proxy {
+		p.close()
 	}
 	if u.k != nil {
 		errs = append(errs, u.k.Close())

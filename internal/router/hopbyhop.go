@@ -23,13 +23,7 @@ func (r *Router) hopByHop(v *Verdict, p ip6.Packet, in, mtu int, now time.Time) 
 	}
 	r.counter.HopByHop++
 	if r.quick[in] && soleMinPMTU(p) {
-		var rw hbh.Rewritten
-		if hbh.RewriteOption(ip6.Option{Type: hbh.Type, Off: 42, Data: p[44:48]}, mtu) == hbh.Lowered {
-			rw.Lowered = 1
-		} else {
-			rw.Kept = 1
-		}
-		r.counter.MinPMTU.Count(rw)
+		r.counter.MinPMTU.Count(hbh.Rewrite(p, mtu, pol.Limits))
 		return true
 	}
 	h, problem, ok := p.HopByHop(pol.Limits)

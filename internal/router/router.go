@@ -53,6 +53,18 @@ func (r *Router) SetConfig(cfg Config) error {
 // have are treated as unreachable.
 func (r *Router) SetTable(t *Table) { r.table = t }
 
+// Route is where a packet of the router's own host to dst goes.
+func (r *Router) Route(dst netip.Addr) (out int, next netip.Addr, ok bool) {
+	route := r.table.Lookup(dst)
+	if route == nil || route.Kind != Unicast || uint(route.Out) >= uint(len(r.cfg.Ports)) {
+		return 0, netip.Addr{}, false
+	}
+	if !route.Next.IsValid() {
+		return route.Out, dst, true
+	}
+	return route.Out, route.Next, true
+}
+
 // Routes is the number of prefixes in the table.
 func (r *Router) Routes() int { return r.table.Len() }
 
