@@ -20,6 +20,7 @@ type arrow struct {
 // arrows, the most special folder first. "any" allows everything.
 var arrows = []arrow{
 	{from: "plpmtud/udpsock", others: []string{"golang.org/x/sys"}},
+	{from: "plpmtud/udpopt/udpoptsock", ours: []string{"plpmtud", "plpmtud/udpopt", "plpmtud/udpsock"}, others: []string{"golang.org/x/net"}},
 	{from: "plpmtud/udpopt", ours: []string{"plpmtud"}, others: []string{"golang.org/x/net"}},
 	{from: "plpmtud/udpecho", ours: []string{"plpmtud", "plpmtud/udpsock"}},
 	{from: "plpmtud/eventlog", ours: []string{"plpmtud"}},
@@ -32,6 +33,7 @@ var arrows = []arrow{
 	{from: "probe", ours: []string{"plpmtud", "hbh", "truncate", "results", "internal/ip6"}, others: []string{"golang.org/x/net"}},
 	{from: "internal/ip6"},
 	{from: "internal/router", ours: []string{"hbh", "truncate", "internal/ip6"}, others: []string{"golang.org/x/time"}},
+	{from: "internal/host", ours: []string{"hbh", "truncate", "internal/ip6", "plpmtud/udpopt"}},
 	{from: "internal/rawsock", ours: []string{"internal/ip6"}, others: []string{"any"}},
 	{from: "internal/datapath", ours: []string{"internal/ip6", "internal/router"}, others: []string{"any"}},
 	{from: "internal/netlab", others: []string{"any"}},
