@@ -32,22 +32,9 @@ func AppendOptionsHeader(b []byte, next uint8, opts ...OptionSpec) ([]byte, erro
 	start := len(b)
 	out := append(b, next, 0)
 	for i := range opts {
-		o := &opts[i]
-		if len(o.Data) > 255 {
-			return b, fmt.Errorf("ip6: option %#02x: %d bytes of data, at most 255", o.Type, len(o.Data))
-		}
-		switch o.Align.N {
-		case 0, 1, 2, 4, 8:
-		default:
-			return b, fmt.Errorf("ip6: option %#02x: alignment to %d bytes, want 1, 2, 4 or 8", o.Type, o.Align.N)
-		}
-		if n := int(o.Align.N); n > 1 {
-			out = appendPadding(out, mod(int(o.Align.Offset)-(len(out)-start), n))
-		}
-		out = append(out, o.Type)
-		if o.Type != OptPad1 {
-			out = append(out, uint8(len(o.Data)))
-			out = append(out, o.Data...)
+		var err error
+		if out, err = appendOption(out, start, opts[i]); err != nil {
+			return b, err
 		}
 	}
 	out = appendPadding(out, mod(start-len(out), 8))
@@ -57,6 +44,27 @@ func AppendOptionsHeader(b []byte, next uint8, opts ...OptionSpec) ([]byte, erro
 	}
 	out[start+1] = uint8(n/8 - 1)
 	return out, nil
+}
+
+// appendOption appends o at its alignment in the header that starts at start.
+func appendOption(b []byte, start int, o OptionSpec) ([]byte, error) {
+	if len(o.Data) > 255 {
+		return b, fmt.Errorf("ip6: option %#02x: %d bytes of data, at most 255", o.Type, len(o.Data))
+	}
+	switch o.Align.N {
+	case 0, 1, 2, 4, 8:
+	default:
+		return b, fmt.Errorf("ip6: option %#02x: alignment to %d bytes, want 1, 2, 4 or 8", o.Type, o.Align.N)
+	}
+	if n := int(o.Align.N); n > 1 {
+		b = appendPadding(b, mod(int(o.Align.Offset)-(len(b)-start), n))
+	}
+	b = append(b, o.Type)
+	if o.Type == OptPad1 {
+		return b, nil
+	}
+	b = append(b, uint8(len(o.Data)))
+	return append(b, o.Data...), nil
 }
 
 // appendPadding appends n bytes of padding, 0..7.
@@ -102,4 +110,38 @@ func AppendInserted(dst []byte, p Packet, nhOff, off int, typ uint8, hdr []byte)
 	q[nhOff] = typ
 	binary.BigEndian.PutUint16(q[4:6], uint16(len(q)-HeaderLen))
 	return dst, nil
+}
+
+// AppendExtended appends p with one more option in its options header h,
+// behind the last one and in place of the padding there. Alignment and padding
+// are as in AppendOptionsHeader; the Payload Length is corrected. dst must not
+// overlap p. On error dst is returned as it was.
+func AppendExtended(dst []byte, p Packet, h Header, o OptionSpec) ([]byte, error) {
+	if !h.HasOptions() {
+		return dst, fmt.Errorf("ip6: header of type %d has no options", h.Type)
+	}
+	end := h.Off + 2
+	w := h.Options(Unlimited)
+	for opt, ok := w.Next(); ok; opt, ok = w.Next() {
+		end = opt.Off + opt.Len()
+	}
+	if pr := w.Problem(); pr.Reason != NoProblem {
+		return dst, pr
+	}
+	start := len(dst)
+	out := append(dst, p[:end]...)
+	out, err := appendOption(out, start+h.Off, o)
+	if err != nil {
+		return dst, err
+	}
+	hdr := start + h.Off
+	out = appendPadding(out, mod(hdr-len(out), 8))
+	n := len(out) - hdr
+	out = append(out, p[h.Off+h.len:]...)
+	if n > maxOptionsHeader || len(out)-start > MaxLen {
+		return dst, ErrHeaderSpace
+	}
+	out[hdr+1] = uint8(n/8 - 1)
+	binary.BigEndian.PutUint16(out[start+4:], uint16(len(out)-start-HeaderLen))
+	return out, nil
 }
