@@ -177,7 +177,8 @@ func (x *solver) state(f, u, a, b int) {
 			arrives := tail / mass * (1 - usualLoss)
 			a1, b1 := gain(u, a, b, s)
 			acked := arrives * (1 + float64(x.value[0][x.index(s, u, a1, b1)]))
-			if acked >= best[0] && acked >= best[1] && acked >= best[2] {
+			least := acked + (1-arrives)*x.lossCost
+			if least >= best[0] && least >= best[1] && least >= best[2] {
 				continue
 			}
 			u1, a1, b1 := lose(u, a, b, s)
@@ -187,7 +188,7 @@ func (x *solver) state(f, u, a, b int) {
 				if k+1 < solvedProbes {
 					after = x.value[k+1][next]
 				}
-				if v := acked + (1-arrives)*(x.lossCost+float64(after)); v < best[k] {
+				if v := least + (1-arrives)*float64(after); v < best[k] {
 					best[k], act[k] = v, uint8(s)
 				}
 			}
