@@ -108,12 +108,16 @@ func (c Cell) flow(packets int, mtus pathsim.MTUs) pathsim.FlowConfig {
 // Verdicts runs a cell for so many packets, and returns how many verdicts each
 // detector gave, in the order of DetectorNames.
 func (c Cell) Verdicts(seed uint64, packets int) []int {
-	counts := make([]int, len(detectors.All())+1)
-	end := c.baselines(func(i int) { counts[i]++ })
-	c.run(seed, c.flow(packets, pathsim.MTU(1480)), end)
-	path := newMatrixPath(func() { counts[len(counts)-1]++ })
-	c.run(seed, c.flow(packets, pathsim.MTU(1480)), path)
-	return counts
+	counts := make([]int, len(detectors.All()), len(detectors.All())+1)
+	c.run(seed, c.flow(packets, pathsim.MTU(1480)), c.baselines(func(i int) { counts[i]++ }))
+	return append(counts, c.OurVerdicts(seed, packets))
+}
+
+// OurVerdicts is Verdicts of package plpmtud alone.
+func (c Cell) OurVerdicts(seed uint64, packets int) int {
+	n := 0
+	c.run(seed, c.flow(packets, pathsim.MTU(1480)), newMatrixPath(func() { n++ }))
+	return n
 }
 
 func (c Cell) baselines(verdict func(int)) *watched {
@@ -169,8 +173,8 @@ func Drops() []Drop {
 const dropAt = 100 * matrixRTT
 
 // Delay returns how many packets each detector needs from the change to its
-// verdict, in the order of DetectorNames; -1: more than 40 round trips, -2: it
-// gave a verdict just before.
+// first verdict, in the order of DetectorNames; -1: more than 40 round trips.
+// A verdict that comes sooner than the news can travel was false.
 func (d Drop) Delay(seed uint64) []int {
 	cell := Cell{
 		Traffic: pathsim.NearTraffic, PerRTT: d.PerRTT, AckEvery: d.AckEvery,
@@ -184,10 +188,7 @@ func (d Drop) Delay(seed uint64) []int {
 	}
 	var sim *pathsim.Sim
 	verdict := func(i int) {
-		switch since := sim.Since() - dropAt; {
-		case since < 0 && since > -matrixRTT && d.Loss == 0:
-			delays[i] = -2
-		case since >= 0 && delays[i] == -1:
+		if since := sim.Since() - dropAt; since >= 0 && delays[i] == -1 {
 			delays[i] = int(since / cfg.Interval)
 		}
 	}
