@@ -6,60 +6,13 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"os"
 	"slices"
+	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"pathmtu/internal/router"
 )
-
-// PortSpec describes one port of a UserRouter.
-type PortSpec struct {
-	Name string
-	Kind Kind
-	// MTU in bytes overrides that of the interface; 0 follows the interface.
-	// A TUN interface gets it.
-	MTU int
-	// Addr is the source of ICMPv6 errors; invalid: the interface's first
-	// global address.
-	Addr netip.Addr
-	// Own are addresses that no kernel owns: packets to them go to Local. For
-	// ports with a link layer the kernel answers Neighbor Solicitations.
-	Own      []netip.Addr
-	Policy   router.Policy
-	Truncate bool
-}
-
-// StaticRoute is a route given by the user. It takes precedence over one of
-// the kernel for the same prefix.
-type StaticRoute struct {
-	Prefix netip.Prefix
-	Kind   router.RouteKind
-	Port   string     // egress, for kind Unicast
-	Via    netip.Addr // next hop; invalid: on the link
-}
-
-// UserRouterConfig describes a UserRouter.
-type UserRouterConfig struct {
-	Ports  []PortSpec
-	Routes []StaticRoute
-	// KernelRoutes also uses the routes of the namespace's main table that
-	// leave through AF_PACKET and AF_XDP ports, and follows their changes.
-	KernelRoutes bool
-	// FastPath forwards plain packets in the kernel's XDP hook, between AF_XDP
-	// ports. It needs KernelRoutes, and forwarding switched on in the
-	// namespace, since it looks routes up in the kernel's table.
-	FastPath bool
-	// GenericXDP accepts interfaces whose driver has no XDP hook; slow.
-	GenericXDP bool
-	// Local gets the packets to the Own addresses of all ports. It may be nil.
-	Local Local
-	// Host forwards nothing.
-	Host bool
-	// Router holds budgets and truncation. Its Ports are ignored.
-	Router router.Config
-}
 
 // UserRouter is a router with all that it needs: ports, the kernel's control
 // plane, and the loop between them.
@@ -138,7 +91,7 @@ func (u *UserRouter) openKernel() (err error) {
 		}
 		return nil
 	}
-	if u.local, err = NewLocalSet(); err != nil {
+	if u.local, err = NewLocalSet(); err != nil && !u.withoutBPF(err) {
 		return err
 	}
 	if u.k, err = OpenKernel(u.local); err != nil {
@@ -150,6 +103,11 @@ func (u *UserRouter) openKernel() (err error) {
 	if !u.cfg.KernelRoutes {
 		return errors.New("datapath: FastPath needs KernelRoutes: it looks routes up in the kernel's table")
 	}
+	for _, s := range u.cfg.Ports {
+		if s.Kind == KindAFXDP && !forwards(s.Name) {
+			return &NotSupportedError{Feature: "XDP fast path", Reason: fmt.Sprintf("the kernel looks routes up only where forwarding is on: set net.ipv6.conf.%s.forwarding to 1 and net.ipv6.conf.all.forwarding to 1", s.Name)}
+		}
+	}
 	if u.feat, err = openXDPFeatures(); err != nil {
 		return err
 	}
@@ -157,12 +115,34 @@ func (u *UserRouter) openKernel() (err error) {
 	return err
 }
 
+// withoutBPF reports that the router can do without eBPF programs, which a
+// user namespace may not load: AF_PACKET ports then see all packets, and so
+// does the kernel, which therefore must not forward.
+func (u *UserRouter) withoutBPF(err error) bool {
+	u.local = nil
+	if !errors.Is(err, errors.ErrUnsupported) || u.cfg.FastPath {
+		return false
+	}
+	for _, s := range u.cfg.Ports {
+		if s.Kind == KindAFXDP || s.Kind == KindAFPacket && forwards(s.Name) {
+			return false
+		}
+	}
+	return true
+}
+
+// forwards reports whether the kernel forwards what comes in on an interface.
+func forwards(name string) bool {
+	b, err := os.ReadFile("/proc/sys/net/ipv6/conf/" + name + "/forwarding")
+	return err == nil && strings.TrimSpace(string(b)) != "0"
+}
+
 func (u *UserRouter) openPort(s PortSpec) (p Port, err error) {
 	switch s.Kind {
 	case KindTUN:
 		return OpenTUN(TUNConfig{Name: s.Name, MTU: s.MTU})
 	case KindAFPacket:
-		p, err = OpenAFPacket(AFPacketConfig{Interface: s.Name, Local: u.local})
+		p, err = OpenAFPacket(AFPacketConfig{Interface: s.Name, Local: u.local, NoShield: u.local == nil})
 	case KindAFXDP:
 		p, err = OpenAFXDP(AFXDPConfig{Interface: s.Name, Local: u.local, Fast: u.fast, Generic: u.cfg.GenericXDP})
 	default:
@@ -187,78 +167,6 @@ func (u *UserRouter) openPort(s PortSpec) (p Port, err error) {
 		return nil, err
 	}
 	return p, nil
-}
-
-// routerConfig is the pure router's configuration, with what the interfaces say.
-func (u *UserRouter) routerConfig(cfg UserRouterConfig) (router.Config, error) {
-	rc := cfg.Router
-	rc.Ports = nil
-	for i, s := range cfg.Ports {
-		in := u.infos[i]
-		rp := router.Port{Name: s.Name, MTU: s.MTU, Addr: s.Addr, Policy: s.Policy, Truncate: s.Truncate, PointToPoint: s.Kind == KindTUN}
-		if rp.MTU == 0 {
-			rp.MTU = in.MTU
-		}
-		if rp.MTU > in.MTU {
-			return rc, fmt.Errorf("datapath: port %q: MTU %d is larger than the interface's %d", s.Name, rp.MTU, in.MTU)
-		}
-		if !rp.Addr.IsValid() && s.Kind != KindTUN {
-			as, err := u.k.Addrs(in.Index)
-			if err != nil {
-				return rc, err
-			}
-			if len(as) > 0 {
-				rp.Addr = as[0].Addr()
-			}
-		}
-		rc.Ports = append(rc.Ports, rp)
-	}
-	return rc, rc.Validate()
-}
-
-// table joins the router's own addresses, static routes and the kernel's.
-func (u *UserRouter) table(cfg UserRouterConfig) (*router.Table, error) {
-	byName := map[string]int{}
-	byIndex := map[int]int{}
-	var routes []router.Route
-	for i, s := range cfg.Ports {
-		byName[s.Name] = i
-		if s.Kind != KindTUN {
-			byIndex[u.infos[i].Index] = i
-		}
-		for _, a := range s.Own {
-			routes = append(routes, router.Route{Prefix: netip.PrefixFrom(a, 128), Kind: router.Local})
-		}
-	}
-	for i, s := range cfg.Routes {
-		out, ok := byName[s.Port]
-		if !ok && s.Kind == router.Unicast {
-			return nil, fmt.Errorf("datapath: route %d: %v: port %q is not one of the router's", i, s.Prefix, s.Port)
-		}
-		routes = append(routes, router.Route{Prefix: s.Prefix, Kind: s.Kind, Out: out, Next: s.Via})
-	}
-	if u.k == nil {
-		return router.NewTable(routes)
-	}
-	ks, err := u.k.Routes()
-	if err != nil {
-		return nil, err
-	}
-	slices.SortStableFunc(ks, func(a, b KernelRoute) int { return a.Metric - b.Metric })
-	for _, r := range ks {
-		kind, ok := kernelKinds[r.Type]
-		out, port := byIndex[r.Index]
-		if !ok || kind != router.Local && !cfg.KernelRoutes || kind == router.Unicast && !port {
-			continue
-		}
-		routes = append(routes, router.Route{Prefix: r.Prefix, Kind: kind, Out: out, Next: r.Next})
-	}
-	return router.NewTable(routes)
-}
-
-var kernelKinds = map[int]router.RouteKind{
-	unix.RTN_UNICAST: router.Unicast, unix.RTN_LOCAL: router.Local, unix.RTN_UNREACHABLE: router.Unreachable,
-	unix.RTN_PROHIBIT: router.Prohibit, unix.RTN_BLACKHOLE: router.Blackhole,
 }
 
 // refreshMTUs follows changes of interface MTUs, and of which interfaces can
