@@ -14,9 +14,8 @@ import (
 // delayLink carries packets between two TUN devices through a delayQueue each
 // way.
 type delayLink struct {
-	tuns  [2]*os.File
-	pipes [2]*delayPipe
-	wg    sync.WaitGroup
+	tuns [2]*os.File
+	wg   sync.WaitGroup
 }
 
 // delayPipe is one direction: a reader that fills the queue and a writer that
@@ -48,9 +47,9 @@ func (lab *Lab) addDelayLink(i int, l Link) error {
 			wake:  make(chan struct{}, 1),
 			done:  make(chan struct{}),
 		}
-		d.pipes[side] = p
-		d.wg.Go(func() { p.read(d.tuns[side]) })
-		d.wg.Go(func() { p.write(d.tuns[1-side]) })
+		from, to := d.tuns[side], d.tuns[1-side]
+		d.wg.Go(func() { p.read(from) })
+		d.wg.Go(func() { p.write(to) })
 	}
 	lab.delays = append(lab.delays, d)
 	return nil

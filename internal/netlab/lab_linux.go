@@ -22,7 +22,6 @@ type Lab struct {
 
 	nodes  map[string]*LiveNode
 	delays []*delayLink
-	named  bool
 }
 
 // LiveNode is a node of a lab that stands.

@@ -34,7 +34,6 @@ func (lab *Lab) Name() error {
 	if err := prepareNamedDir(); err != nil {
 		return fmt.Errorf("prepare %s: %w", namedDir, privilege(err))
 	}
-	lab.named = true
 	for _, n := range lab.Topology.Nodes {
 		path := filepath.Join(namedDir, NamespaceName(lab.ID, n.Name))
 		if err := bindName(path, lab.nodes[n.Name]); err != nil {
