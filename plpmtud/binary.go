@@ -42,9 +42,7 @@ func (b Binary) Next(e Evidence) int {
 	if lo <= hi {
 		return (lo+hi)/2*step - e.Overhead
 	}
-	// Sizes that were given up are multiples of step or the first ceiling, so a
-	// ceiling just below a multiple comes from a failed probe: nothing is left.
-	if (ceiling+1)%step == 0 {
+	if e.GaveUp {
 		return 0
 	}
 	return e.Ceiling

@@ -47,6 +47,7 @@ func TestNextStaysInRange(t *testing.T) {
 		e := Evidence{
 			Floor:       rapid.IntRange(1, maxSize-overhead).Draw(t, "floor"),
 			Ceiling:     rapid.IntRange(1, maxSize-overhead).Draw(t, "ceiling"),
+			GaveUp:      rapid.Bool().Draw(t, "gave up"),
 			Consecutive: rapid.IntRange(0, 20).Draw(t, "consecutive"),
 			MaxProbes:   rapid.IntRange(1, 15).Draw(t, "MaxProbes"),
 			LossCost:    rapid.Float32().Draw(t, "loss cost"),

@@ -3,24 +3,30 @@ package plpmtud
 // evidence returns what the search may know.
 func (p *Path) evidence() Evidence {
 	return Evidence{
-		Floor: int(p.size), Ceiling: int(p.ceil),
+		Floor: int(p.size), Ceiling: int(p.ceil), GaveUp: p.gaveUp,
 		Lost: p.lost, N: int(p.nLost),
 		Consecutive: int(p.count), MaxProbes: int(p.set.maxProbes),
 		LossCost: p.lossCost(), Overhead: int(p.set.overhead),
 	}
 }
 
+// usualRTT is assumed where only PROBE_TIMER is known.
+const usualRTT = micros(100_000)
+
 // lossCost is the time it takes to learn of a lost probe, in round trips; 0 if
 // it is not known yet.
 func (p *Path) lossCost() float32 {
-	if p.rtt == 0 {
-		return 0
-	}
-	delay := float32(p.lossDelay)
+	rtt, delay := p.rtt, float32(p.lossDelay)
 	if p.set.layer == Unacknowledged {
 		delay = float32(p.set.probeTimeout) * 1000
+		if rtt == 0 {
+			rtt = usualRTT
+		}
 	}
-	return delay / float32(p.rtt)
+	if rtt == 0 {
+		return 0
+	}
+	return delay / float32(rtt)
 }
 
 // addLost notes a lost probe, and lowers the ceiling below a size that was lost
@@ -38,7 +44,7 @@ func (p *Path) addLost(size uint16) {
 		}
 		pooled += l.Count
 		if pooled >= uint16(p.set.maxProbes) {
-			p.ceil = l.Size - 1
+			p.setCeil(l.Size-1, true)
 			p.nLost = uint8(i)
 			return
 		}
@@ -73,9 +79,13 @@ func (p *Path) dropLostUpTo(size uint16) {
 	p.nLost = uint8(copy(p.lost[:], p.lost[i:p.nLost]))
 }
 
+func (p *Path) setCeil(size uint16, gaveUp bool) { p.ceil, p.gaveUp = size, gaveUp }
+
 // lowerCeil excludes every size above the given one.
 func (p *Path) lowerCeil(size uint16) {
-	p.ceil = min(p.ceil, size)
+	if size < p.ceil {
+		p.setCeil(size, false)
+	}
 	for p.nLost > 0 && p.lost[p.nLost-1].Size > p.ceil {
 		p.nLost--
 	}

@@ -1,7 +1,6 @@
 package plpmtud
 
 import (
-	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -46,7 +45,6 @@ import (
 // floor and the next size of the support for as long as it may hide more than
 // 0.2 %.
 type optimal struct {
-	prior  *Prior
 	ranges [3]searchRange
 	mu     sync.Mutex // held while a table is solved
 }
@@ -95,7 +93,7 @@ func OptimalFor(prior *Prior) Search {
 }
 
 func newOptimal(prior *Prior) *optimal {
-	o := &optimal{prior: prior}
+	o := &optimal{}
 	mass := prior.masses()
 	for i, r := range searchRanges {
 		o.ranges[i].support = newSupport(prior, mass, r.top, r.limit, gapWaste)
@@ -180,7 +178,7 @@ func (o *optimal) locate(e *Evidence) situation {
 	}
 	s := st.r.support
 	st.f = s.last(floor)
-	st.open = o.isLimit(ceiling)
+	st.open = !e.GaveUp
 	if st.open {
 		st.top = s.first(ceiling)
 		st.u = st.top + 1
@@ -209,20 +207,4 @@ func (o *optimal) locate(e *Evidence) situation {
 	st.a, st.b = min(st.a, st.u), min(st.b, st.u)
 	st.count = min(max(e.Consecutive+solvedProbes-e.MaxProbes, 0), solvedProbes-1)
 	return st
-}
-
-// isLimit tells a ceiling that is some limit of the path or the hosts, and so
-// likely the path MTU, from one just below a size that was given up: those are
-// sizes of a support, or even.
-func (o *optimal) isLimit(ceiling int) bool {
-	for i := range o.ranges {
-		if o.ranges[i].has(ceiling + 1) {
-			return false
-		}
-	}
-	if ceiling%2 == 0 {
-		return true
-	}
-	_, known := slices.BinarySearchFunc(o.prior.points, ceiling, func(q PriorPoint, size int) int { return q.Size - size })
-	return known
 }

@@ -55,10 +55,10 @@ func (st *situation) refine(e *Evidence) int {
 	switch {
 	case lost == 0:
 		if worth(floor, end) {
-			next = even(floor, end)
+			next = (floor + end) / 2
 		}
 	case worth(floor, lost):
-		next = even(floor, lost)
+		next = (floor + lost) / 2
 	case times < 2 && inner*float64(end-lost)*judgedLoss > refineWaste*payload(floor):
 		next = lost
 	}
@@ -66,14 +66,4 @@ func (st *situation) refine(e *Evidence) int {
 		return 0
 	}
 	return e.guarded(next - e.Overhead)
-}
-
-// even returns an even size about halfway between lo and hi, which are at least
-// 3 apart, so that a ceiling below it can be told from a limit: see isLimit.
-func even(lo, hi int) int {
-	mid := (lo + hi) / 2 &^ 1
-	if mid <= lo {
-		mid += 2
-	}
-	return mid
 }

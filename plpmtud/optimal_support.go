@@ -129,6 +129,3 @@ func (s *support) first(size int) int {
 	}
 	return i
 }
-
-// has says whether the size is among the support's.
-func (s *support) has(size int) bool { return int(s.size[s.last(size)]) == size }

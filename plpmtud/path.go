@@ -41,6 +41,7 @@ type Path struct {
 	confirm     confirmation
 	confirmLost uint8
 	backoff     uint8 // Error: how often MIN_PLPMTU was validated in vain
+	gaveUp      bool  // ceil is just below a size that was lost too often
 	flying      bool  // the newest probe is in flight
 	minProbing  bool  // Error: MIN_PLPMTU is being validated
 	idle        bool
@@ -131,7 +132,7 @@ func (p *Path) Start(now time.Time, confirmed int) {
 	p.stability = stability{}
 	p.rtt, p.lossDelay = 0, 0
 	p.lastSent, p.ptbUntil, p.hintAt = 0, 0, 0
-	p.ceil = p.max
+	p.setCeil(p.max, false)
 	p.clearEvidence()
 	p.hole = blackHole{}
 	confirmed = min(confirmed, int(p.max))

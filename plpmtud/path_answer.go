@@ -91,7 +91,7 @@ func (p *Path) rise(t instant, size uint16, cause Cause) {
 	p.stability.rose(size)
 	p.dropLostUpTo(size)
 	if size > p.ceil {
-		p.ceil = p.max // what lowered the ceiling was wrong
+		p.setCeil(p.max, false) // what lowered the ceiling was wrong
 	}
 }
 

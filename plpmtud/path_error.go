@@ -56,7 +56,7 @@ func (p *Path) creditError(t instant, size uint16) {
 		p.rise(t, size, BaseConfirmed)
 		p.wait(t)
 	default:
-		p.ceil = p.max
+		p.setCeil(p.max, false)
 		p.rise(t, size, BaseConfirmed)
 		p.enter(t, Searching, BaseConfirmed)
 	}

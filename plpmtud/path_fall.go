@@ -35,7 +35,7 @@ func (p *Path) fall(t instant, f fallen) {
 		p.hold(t)
 		return
 	}
-	p.ceil = p.max
+	p.setCeil(p.max, false)
 	if f.ceil != 0 {
 		p.ceil = f.ceil
 	}
@@ -78,7 +78,7 @@ func (p *Path) maxRaised(t instant, old uint16) {
 	if p.ceil != old {
 		return // something smaller than MAX_PLPMTU limits the search
 	}
-	p.ceil = p.max
+	p.setCeil(p.max, false)
 	if p.state == SearchComplete {
 		p.restart(t, LocalLimit)
 	}

@@ -14,6 +14,9 @@ func (p *Path) Poll(now time.Time) (Probe, bool) {
 	if p.flying || p.next == 0 || p.idle || t < p.earliest() {
 		return Probe{}, false
 	}
+	if p.advance(t); p.next == 0 { // what a loss costs may have become known
+		return Probe{}, false
+	}
 	probe := Probe{ID: p.nextID, Size: int(p.next)}
 	p.probes[int(probe.ID)%keptProbes] = sentProbe{size: p.next, fate: inFlight}
 	p.nextID++
@@ -100,7 +103,7 @@ func (p *Path) expire(t instant) {
 // restart begins a new search with nothing ruled out but what MAX_PLPMTU does.
 func (p *Path) restart(t instant, cause Cause) {
 	p.clearEvidence()
-	p.ceil = p.max
+	p.setCeil(p.max, false)
 	p.enter(t, Searching, cause)
 }
 

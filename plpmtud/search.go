@@ -54,6 +54,10 @@ type Evidence struct {
 	// Ceiling is the largest size that is still possible: MAX_PLPMTU, or just
 	// below a size that was given up or that a hint excluded.
 	Ceiling int
+	// GaveUp says that Ceiling is just below a size that was lost too often. If
+	// not, it is a limit that may itself be the path MTU: MAX_PLPMTU, or what a
+	// hint named.
+	GaveUp bool
 	// Lost lists, in ascending order, the sizes in (Floor, Ceiling] at which
 	// probes were lost. Only the first N are set.
 	Lost [maxLost]LostSize

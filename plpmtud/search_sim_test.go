@@ -122,7 +122,7 @@ func (e *Evidence) lose(size int, perSize bool) {
 			pooled = 0
 		}
 		if pooled += int(l.Count); pooled >= e.MaxProbes {
-			e.Ceiling, e.N = int(l.Size)-1, i
+			e.Ceiling, e.GaveUp, e.N = int(l.Size)-1, true, i
 			return
 		}
 	}
