@@ -94,7 +94,8 @@ type Counters struct {
 // New returns an Engine that has not been started. The error is a *ConfigError
 // or a *plpmtud.ConfigError, and names the field.
 func New(c Config) (*Engine, error) {
-	local, remote := c.Local.Addr().Unmap(), c.Remote.Addr().Unmap()
+	// A zone says where a packet leaves, and is not in it.
+	local, remote := c.Local.Addr().Unmap().WithZone(""), c.Remote.Addr().Unmap().WithZone("")
 	c.Local = netip.AddrPortFrom(local, c.Local.Port())
 	c.Remote = netip.AddrPortFrom(remote, c.Remote.Port())
 	switch {
@@ -258,7 +259,8 @@ func earlier(a, b time.Time) time.Time {
 
 // Receive takes the options of a datagram from the peer: an RES that answers a
 // probe, a REQ to be answered, an MDS. The caller has checked that the datagram
-// belongs to the socket pair, and that Receive's disposition is Deliver.
+// belongs to the socket pair, and that Receive's disposition is Deliver or
+// Fragment.
 func (e *Engine) Receive(now time.Time, o Options) {
 	if !e.config.Enabled {
 		return

@@ -199,7 +199,7 @@ func TestDiscovery(t *testing.T) {
 
 // checkProbes looks at every packet that end 0 sent.
 // U4.1-1, U4.1-2: the first is padded to BASE_PLPMTU and carries REQ;
-// U4.2-2, U4.2-3, U4.3-2, U4.5-2: so do all the others, without data, each with
+// D3-4a, U4.2-2, U4.2-3, U4.3-2, U4.5-2: so do all the others, without data, each with
 // a token of its own (U3.1-2).
 func (w *wire) checkProbes() {
 	tokens := map[Token]bool{}
@@ -296,7 +296,8 @@ func TestPeerWithoutOptions(t *testing.T) {
 }
 
 // U4.3-1, U4.3-2: in SEARCH_COMPLETE the PLPMTU is validated again and again, and
-// a path that has shrunk in silence is noticed.
+// a path that has shrunk in silence is noticed. U4.3-3, U4.5-1: such probes carry
+// padding only, which is one of the choices. U3-4: there is no REQ beyond them.
 func TestConfirmation(t *testing.T) {
 	w := newWire(t, config(a4, b4), config(b4, a4), 1500)
 	e := w.ends[0]
@@ -310,6 +311,9 @@ func TestConfirmation(t *testing.T) {
 	assert.Equal(t, plpmtud.SearchComplete, e.State())
 	for _, p := range w.packets[before.Probes:] {
 		assert.Len(t, p, 1480)
+		r := Receive(a4.Addr(), b4.Addr(), p)
+		assert.True(t, r.Options.Has(REQ))
+		assert.Empty(t, r.UserData)
 	}
 	w.mtu = 1400
 	w.run(5 * time.Minute)
@@ -342,7 +346,8 @@ func TestMDS(t *testing.T) {
 	assert.EqualValues(t, 1, w.ends[0].Counters().Strays)
 }
 
-// U3.1-1, U3.1-5: an engine's answers are limited, and echo the last token.
+// D3-3, U3.1-1, U3.1-5: an engine answers probes, within limits, and echoes the
+// last token.
 func TestEngineAnswers(t *testing.T) {
 	c := config(b4, a4)
 	c.Respond = ResponderConfig{}

@@ -109,7 +109,8 @@ func TestLengths(t *testing.T) {
 	}
 }
 
-// U4.2-2 and RFC 9869 section 4.2: a probe is not delivered to the layer above.
+// D4.1-1, U4.2-2 and RFC 9869 section 4.2: padding is told from data, and a probe
+// is not delivered to the layer above.
 func TestProbesAreNotData(t *testing.T) {
 	for _, c := range []struct {
 		name  string

@@ -99,7 +99,7 @@ func TestTokenErrors(t *testing.T) {
 	assert.NoError(t, err, "after the MSL a token may come again")
 }
 
-// U3.1-5, D3-f, D4.1-3: answers are matched once; replayed, stale and invented
+// U3.1-5, D3-f, D4.1-3, D6.1.1: answers are matched once; replayed, stale and invented
 // ones are told apart.
 func TestAnswers(t *testing.T) {
 	tokens := NewTokens(rand.Reader)
