@@ -31,17 +31,17 @@ func receiveOptions(c syscall.RawConn) error {
 // appendOption appends the control message that attaches o to one packet. The
 // kernel fills in the Next Header.
 func appendOption(b []byte, o hbh.Option) []byte {
-	at := len(b)
-	for range unix.CmsgSpace(hbh.HeaderLen) {
+	// struct cmsghdr: length as size_t, level and type as int.
+	b = appendWord(b, uint64(unix.CmsgLen(hbh.HeaderLen)))
+	b = appendInt(b, unix.IPPROTO_IPV6)
+	b = appendInt(b, unix.IPV6_HOPOPTS)
+	for range unix.CmsgLen(0) - unix.SizeofCmsghdr {
 		b = append(b, 0)
 	}
-	// struct cmsghdr: length as size_t, level and type as int.
-	h := b[at:at]
-	h = appendWord(h, uint64(unix.CmsgLen(hbh.HeaderLen)))
-	h = appendInt(h, unix.IPPROTO_IPV6)
-	h = appendInt(h, unix.IPV6_HOPOPTS)
-	data := b[at+unix.CmsgLen(0) : at+unix.CmsgLen(0)]
-	o.AppendHeader(data, 0)
+	b = o.AppendHeader(b, 0)
+	for range unix.CmsgSpace(hbh.HeaderLen) - unix.CmsgLen(hbh.HeaderLen) {
+		b = append(b, 0)
+	}
 	return b
 }
 
