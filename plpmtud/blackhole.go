@@ -88,7 +88,7 @@ func (p *Path) PacketAcked(now time.Time, size int, sent time.Time) {
 		p.rtt.smooth(t - at)
 	}
 	p.hole.observe(0)
-	p.countGrey(t, uint16(size), at, false)
+	p.countGrey(t, uint16(size), false)
 	p.undoFall(t, uint16(size), at)
 	p.arrived(t, uint16(size), at)
 }
@@ -100,7 +100,7 @@ func (p *Path) PacketLost(now time.Time, size int, sent time.Time) {
 		return
 	}
 	t, at := p.at(now), p.at(sent)
-	p.countGrey(t, uint16(size), at, true)
+	p.countGrey(t, uint16(size), true)
 	if size <= int(p.base()) || p.state != Searching && p.state != SearchComplete {
 		p.hole.observe(1)
 		return

@@ -13,21 +13,31 @@ import "math"
 // A band loses more if the lower bound of its loss rate is above the upper
 // bound of that of everything smaller, each at 3.3 standard deviations (Wilson
 // score, one chance in 2000 of error on each side), and the difference matters:
-// twice the rate and half a percent. Losses of one band within a round trip
-// count once: a burst is one misfortune, not twenty.
+// twice the rate and half a percent. Losses that become known at one moment are
+// one misfortune, not twenty: with so many losses to a moment on average, so
+// many packets are worth one.
+//
+// If one in seven packets of a band, or more, is certainly lost for its size,
+// several paths of different MTU carry the flow: the path contradicts itself
+// (D3-e).
 type greyHole struct {
 	class   [1 + bands]tally
-	last    stamp  // sending time of the last loss that was counted, above BASE
+	last    stamp  // when the last loss became known
 	advised uint16 // size not to exceed, 0: none
-	some    bool   // last is set
+	run     uint8  // losses that became known then, 0: none yet
+	burst   uint8  // their smoothed number, in units of 1/burstUnit
 }
 
 const (
 	bands      = 4
 	greyScore  = 3.3
 	greyExcess = 0.005
-	greyPeriod = 256 // packets of a class between two judgements
+	greySplit  = 0.15 // what is certainly more than that is the share of another path
+	greyLeast  = 64   // packets of a band that say anything
+	greyPeriod = 256  // packets of a class between two judgements
 	greyFull   = 1 << 13
+	burstUnit  = 8
+	maxRun     = 31
 )
 
 type tally struct{ sent, lost uint16 }
@@ -40,7 +50,8 @@ type GreyHoleBand struct {
 
 // GreyHole returns the estimator's bands, the reference first, and the PL size
 // that it advises not to exceed, in bytes: 0 if no band stands out. It is
-// advice: PLPMTU is not affected, and MPS only with Config.SoftCap.
+// advice: MPS follows it only with Config.SoftCap. PLPMTU is not affected, unless
+// so much is lost that several paths must carry the flow (Contradiction).
 func (p *Path) GreyHole() (advised int, report [1 + bands]GreyHoleBand) {
 	for i, c := range p.grey.class {
 		b := GreyHoleBand{Sent: int(c.sent), Lost: int(c.lost), To: int(p.bandTop(i))}
@@ -76,7 +87,7 @@ func (p *Path) bandOf(size uint16) int {
 }
 
 // countGrey takes note of a packet's fate.
-func (p *Path) countGrey(t instant, size uint16, sent instant, lost bool) {
+func (p *Path) countGrey(t instant, size uint16, lost bool) {
 	g := &p.grey
 	if size > p.size {
 		return
@@ -84,8 +95,9 @@ func (p *Path) countGrey(t instant, size uint16, sent instant, lost bool) {
 	i := p.bandOf(size)
 	c := &g.class[i]
 	c.sent++
-	if lost && (i == 0 || g.counts(sent.stamp(), stamps(p.rtt.duration()))) {
+	if lost {
 		c.lost++
+		g.misfortune(t.stamp())
 	}
 	if c.sent%greyPeriod == 0 {
 		p.judgeGrey(t)
@@ -98,14 +110,20 @@ func (p *Path) countGrey(t instant, size uint16, sent instant, lost bool) {
 	}
 }
 
-// counts says whether a loss above BASE_PLPMTU is a misfortune of its own.
-func (g *greyHole) counts(at stamp, rtt int32) bool {
-	if g.some && at.since(g.last) >= 0 && at.since(g.last) < rtt {
-		return false
+// misfortune notes that a loss became known.
+func (g *greyHole) misfortune(at stamp) {
+	if g.run > 0 && at == g.last {
+		g.run = min(g.run+1, maxRun)
+		return
 	}
-	g.last, g.some = at, true
-	return true
+	if g.run > 0 {
+		g.burst = uint8((7*int(max(g.burst, burstUnit)) + burstUnit*int(g.run)) / 8)
+	}
+	g.last, g.run = at, 1
 }
+
+// weight is how many independent misfortunes one loss stands for, at most 1.
+func (g *greyHole) weight() float64 { return burstUnit / float64(max(g.burst, burstUnit)) }
 
 // judgeGrey looks for the lowest band that loses more than all below it. Only
 // a new PLPMTU, or PMTU_RAISE_TIMER, takes the advice back: once it is
@@ -115,7 +133,11 @@ func (p *Path) judgeGrey(t instant) {
 	below := g.class[0]
 	for i := 1; i <= bands; i++ {
 		c := g.class[i]
-		if c.worse(below) {
+		if certain, worse := c.excess(below, g.weight()); worse {
+			if certain > greySplit && (p.state == Searching || p.state == SearchComplete) {
+				p.split(t)
+				return
+			}
 			if top := p.bandTop(i - 1); g.advised == 0 || top < g.advised {
 				g.advised = top
 				p.emit(t, Event{Kind: GreyHole, Size: int(top)})
@@ -127,12 +149,21 @@ func (p *Path) judgeGrey(t instant) {
 	}
 }
 
-// worse says whether t loses more than ref, with confidence.
-func (t tally) worse(ref tally) bool {
-	low, _ := t.wilson()
-	_, high := ref.wilson()
+// split notices that packets of one size arrive and get lost in turn.
+func (p *Path) split(t instant) {
+	p.grey = greyHole{}
+	p.stability.last, p.stability.size = t.seconds(), p.size
+	p.hold(t)
+	p.advance(t)
+}
+
+// excess returns how much more often than ref t loses at least, and whether
+// that is certain and matters. weight is that of one loss.
+func (t tally) excess(ref tally, weight float64) (certain float64, worse bool) {
+	low, _ := t.wilson(weight)
+	_, high := ref.wilson(weight)
 	rate, base := t.rate(), ref.rate()
-	return low > high && rate > 2*base && rate-base > greyExcess
+	return low - high, t.sent >= greyLeast && low > high && rate > 2*base && rate-base > greyExcess
 }
 
 func (t tally) rate() float64 {
@@ -143,11 +174,11 @@ func (t tally) rate() float64 {
 }
 
 // wilson returns the bounds of the loss rate (Wilson score interval).
-func (t tally) wilson() (low, high float64) {
+func (t tally) wilson(weight float64) (low, high float64) {
 	if t.sent == 0 {
 		return 0, 1
 	}
-	n, r := float64(t.sent), t.rate()
+	n, r := weight*float64(t.sent), t.rate()
 	z2 := greyScore * greyScore
 	centre := (r + z2/(2*n)) / (1 + z2/n)
 	half := greyScore / (1 + z2/n) * math.Sqrt(r*(1-r)/n+z2/(4*n*n))
