@@ -420,3 +420,22 @@ func TestCloseAndDeadlines(t *testing.T) {
 	require.NoError(t, l.Close())
 	assert.ErrorIs(t, l.Close(), net.ErrClosed)
 }
+
+// When the own interface shrinks, the kernel refuses the next probe: that is
+// certain, and lowers the size at once.
+func TestInterfaceShrinks(t *testing.T) {
+	t.Parallel()
+	lab := build(t, netlab.Path(1500, 1500, netlab.PTB{}))
+	for _, family := range families {
+		a, b := at(t, lab, "cli", family, 5001), at(t, lab, "srv", family, 5002)
+		c := quick(a, b)
+		c.Path.ConfirmInterval = 50 * time.Millisecond
+		cli := dial(t, lab, "cli", c)
+		dial(t, lab, "srv", quick(b, a))
+		eventually(t, "1500 is found", func() bool { return cli.Status().MTU == 1500 })
+		require.NoError(t, lab.SetMTU("cli", "r1", 1496))
+		eventually(t, "the size falls", func() bool { return cli.Status().MTU <= 1496 })
+		assert.NotZero(t, cli.Status().SendErrors)
+		require.NoError(t, lab.SetMTU("cli", "r1", 1500))
+	}
+}
