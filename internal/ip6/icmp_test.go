@@ -217,3 +217,29 @@ func TestAppendEcho(t *testing.T) {
 	assert.Equal(t, uint16(0x1234), binary.BigEndian.Uint16(p[44:]))
 	assert.Equal(t, []byte("odd"), []byte(p[48:]))
 }
+
+// RFC 4443 and RFC 8883: how each problem is reported.
+func TestProblemReports(t *testing.T) {
+	for reason, want := range map[ip6.Reason][2]int{
+		ip6.HeaderTruncated: {-1, -1}, ip6.PaddingNotZero: {-1, -1}, ip6.NoProblem: {-1, -1},
+		ip6.OptionOverrun: {4, 0}, ip6.HopByHopMisplaced: {4, 1}, ip6.UnrecognizedNextHeader: {4, 5}, ip6.HeaderTooBig: {4, 6},
+		ip6.ChainTooLong: {4, 7}, ip6.TooManyHeaders: {4, 8}, ip6.TooManyOptions: {4, 9}, ip6.OptionTooBig: {4, 10},
+		ip6.PaddingTooLong: {4, 10}, ip6.HeadersTooLong: {1, 8},
+	} {
+		typ, code, ok := ip6.Problem{Reason: reason}.ICMP()
+		got := [2]int{int(typ), int(code)}
+		if !ok {
+			got = [2]int{-1, -1}
+		}
+		assert.Equal(t, want, got, "%v", reason)
+	}
+	assert.Equal(t, "reason 99", ip6.Reason(99).String())
+	assert.Equal(t, "ip6: too many options at byte 58", ip6.Problem{Reason: ip6.TooManyOptions, Pointer: 58}.Error())
+	for s := ip6.MayAnswer; s <= ip6.FromNonUnique; s++ {
+		assert.NotEqual(t, "unknown", s.String())
+	}
+	assert.Equal(t, "unknown", ip6.Silence(99).String())
+	for s, name := range map[ip6.ChecksumState]string{ip6.ChecksumUnknown: "unknown", ip6.ChecksumGood: "good", ip6.ChecksumBad: "bad", ip6.ChecksumAbsent: "absent"} {
+		assert.Equal(t, name, s.String())
+	}
+}

@@ -185,3 +185,71 @@ func TestInsert(t *testing.T) {
 		assert.ErrorContains(t, err, c.want)
 	}
 }
+
+// An option is added to a header that is there, in place of its padding.
+func TestExtend(t *testing.T) {
+	a, b := ip6.OptionSpec{Type: 5, Data: []byte{0, 0}}, ip6.OptionSpec{Type: 0x30, Align: ip6.Align{N: 2}, Data: []byte{5, 0xdc, 0, 1}}
+	wide := ip6.OptionSpec{Type: 0x1f, Align: ip6.Align{N: 8, Offset: 2}, Data: make([]byte, 9)}
+	for _, c := range []struct{ have, add []ip6.OptionSpec }{
+		{nil, []ip6.OptionSpec{b}}, {[]ip6.OptionSpec{a}, []ip6.OptionSpec{b}}, {[]ip6.OptionSpec{b}, []ip6.OptionSpec{a}},
+		{[]ip6.OptionSpec{a, b}, []ip6.OptionSpec{wide}}, {[]ip6.OptionSpec{wide}, []ip6.OptionSpec{b}},
+	} {
+		p := ip6test.Packet(ip6.ProtoUDP, ip6test.UDP(4), ip6test.HopByHop(), ip6test.DestOpts(c.have...))
+		w := p.Walk(ip6.Limits{})
+		w.Next()
+		h, _ := w.Next()
+		got, err := ip6.AppendExtended([]byte{7}, p, h, c.add[0])
+		require.NoError(t, err)
+		want := ip6test.Packet(ip6.ProtoUDP, ip6test.UDP(4), ip6test.HopByHop(), ip6test.DestOpts(append(append([]ip6.OptionSpec{}, c.have...), c.add...)...))
+		assert.Equal(t, append([]byte{7}, want...), got)
+	}
+
+	p := ip6test.Packet(ip6.ProtoUDP, ip6test.UDP(4), ip6test.Routing(0, 0), ip6test.Raw(ip6.ProtoDestOpts, 9, 9, 0, 0, 0, 0))
+	w := p.Walk(ip6.Limits{})
+	routing, _ := w.Next()
+	broken, _ := w.Next()
+	for want, f := range map[string]func() ([]byte, error){
+		"type 43 has no options":      func() ([]byte, error) { return ip6.AppendExtended([]byte{7}, p, routing, b) },
+		"option overruns its header":  func() ([]byte, error) { return ip6.AppendExtended([]byte{7}, p, broken, b) },
+		"256 bytes of data":           func() ([]byte, error) { return extendEmpty(ip6.OptionSpec{Type: 9, Data: make([]byte, 256)}) },
+		"do not fit one extension":    func() ([]byte, error) { return extendFull(ip6.OptionSpec{Type: 9, Data: make([]byte, 5)}) },
+		"alignment to 5 bytes, want ": func() ([]byte, error) { return extendEmpty(ip6.OptionSpec{Type: 9, Align: ip6.Align{N: 5}}) },
+	} {
+		got, err := f()
+		assert.ErrorContains(t, err, want)
+		assert.Equal(t, []byte{7}, got)
+	}
+}
+
+func extendEmpty(o ip6.OptionSpec) ([]byte, error) { return extend(o) }
+
+func extendFull(o ip6.OptionSpec) ([]byte, error) {
+	var all []ip6.OptionSpec
+	for range 8 {
+		all = append(all, ip6.OptionSpec{Type: 9, Data: make([]byte, 253)})
+	}
+	return extend(o, all...)
+}
+
+func extend(o ip6.OptionSpec, have ...ip6.OptionSpec) ([]byte, error) {
+	p := ip6test.Packet(ip6.ProtoNoNext, nil, ip6test.DestOpts(have...))
+	w := p.Walk(ip6.Unlimited)
+	h, _ := w.Next()
+	return ip6.AppendExtended([]byte{7}, p, h, o)
+}
+
+func TestOptionsHeader(t *testing.T) {
+	b := []byte{17, 0, 0x30, 4, 5, 0xdc, 0, 1}
+	h, pr := ip6.OptionsHeader(append(b, 9), ip6.ProtoHopByHop)
+	require.Equal(t, ip6.NoProblem, pr.Reason)
+	assert.Equal(t, b, h.Bytes())
+	o := h.Options(ip6.Limits{})
+	opt, ok := o.Next()
+	assert.True(t, ok)
+	assert.Equal(t, 2, opt.Off)
+	b[1] = 1
+	for n := range b {
+		_, pr = ip6.OptionsHeader(b[:n], ip6.ProtoHopByHop)
+		assert.Equal(t, ip6.HeaderTruncated, pr.Reason)
+	}
+}
