@@ -43,7 +43,9 @@ type Config struct {
 	// Timeout is the longest wait for an answer; less once the round-trip time
 	// is known, but at least MinTimeout. Zero: 1 s and 200 ms.
 	Timeout, MinTimeout time.Duration
-	Budget              Budget
+	// Seed spreads retries, so that Sessions to one target don't keep in step.
+	Seed   uint64
+	Budget Budget
 }
 
 // ConfigError reports a field of a Config that is out of range.

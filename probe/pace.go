@@ -10,6 +10,7 @@ type pacer struct {
 	at            time.Time     // when tokens was right
 	gap           time.Duration // least time between packets, learnt
 	last          time.Time
+	random        uint64
 }
 
 const (
@@ -17,27 +18,32 @@ const (
 	maxGap   = 2 * time.Second
 )
 
-func newPacer(t Traits) pacer {
-	return pacer{burst: float64(t.Burst), tokens: float64(t.Burst), every: t.Every}
+func newPacer(t Traits, seed uint64) pacer {
+	return pacer{burst: float64(t.Burst), tokens: float64(t.Burst), every: t.Every, random: seed | 1}
 }
 
 func (p *pacer) limited() bool { return p.burst > 0 && p.every > 0 }
 
-// ready returns when the next packet may leave.
-func (p *pacer) ready(now time.Time) time.Time {
+// ready returns when the next packets may leave: this many in a row.
+func (p *pacer) ready(now time.Time, n int) time.Time {
 	at := now
 	if !p.last.IsZero() && p.gap > 0 {
 		at = later(at, p.last.Add(p.gap))
 	}
 	if p.limited() {
 		p.refill(now)
-		if p.tokens < 1 {
-			wait := time.Duration((1 - p.tokens) * float64(p.every))
+		if need := min(float64(n), p.burst); p.tokens < need {
+			wait := time.Duration((need - p.tokens) * float64(p.every))
 			at = later(at, now.Add(wait+time.Microsecond))
 		}
 	}
 	return at
 }
+
+// close is how soon a control probe has to follow a packet that wasn't answered,
+// so that hardly an answer more becomes available in between: only then does
+// its own answer prove that the other one didn't fail for want of answers.
+func (p *pacer) close() time.Duration { return p.every / 50 }
 
 func (p *pacer) refill(now time.Time) {
 	if !p.at.IsZero() {
@@ -58,8 +64,17 @@ func (p *pacer) take(now time.Time) {
 func (p *pacer) refund() { p.tokens = min(p.tokens+1, p.burst) }
 
 // starved is for when a small packet was lost: the responder may have had no
-// answer left, whatever was assumed of it.
-func (p *pacer) starved() { p.tokens = min(p.tokens, 0) }
+// answer left, whatever was assumed of it. If somebody else uses them up, don't
+// keep in step with them.
+func (p *pacer) starved() {
+	if !p.limited() {
+		return
+	}
+	p.random ^= p.random << 13
+	p.random ^= p.random >> 7
+	p.random ^= p.random << 17
+	p.tokens = min(p.tokens, -float64(p.random%1024)/1024)
+}
 
 // slow is for when that happened although small packets had been answered before.
 func (p *pacer) slow() {

@@ -8,8 +8,11 @@ import (
 )
 
 // maxControls is how many control probes in a row may stay unanswered before
-// the target is taken to have stopped answering.
-const maxControls = 6
+// the target is taken to have stopped answering, after it had answered.
+const (
+	maxControls        = 6
+	maxControlsLimited = 10 // where answers are rationed, and others may take their share
+)
 
 // maxRepeats bounds how often a size is tried again because its loss proved
 // nothing: the control probe after it was lost too.
@@ -120,7 +123,7 @@ func New(cfg Config) (*Session, error) {
 		nextID:     1,
 		sent:       make(map[ID]*sentPacket),
 		connecting: true,
-		pace:       newPacer(t),
+		pace:       newPacer(t, c.Seed),
 		loss:       make(map[int]*results.Loss),
 		failed:     make(map[int]int),
 	}
@@ -180,17 +183,21 @@ func (s *Session) Next() time.Time {
 // want returns whether something is to be sent next, whether that is a control
 // probe, and when.
 func (s *Session) want(now time.Time) (control bool, due time.Time, ok bool) {
-	ready := later(s.pace.ready(now), s.retryAt)
+	const single, pair = 1, 2 // a large packet takes its control probe along
 	switch a := s.now; {
 	case s.connecting:
-		return true, ready, s.control == nil
+		return true, later(s.pace.ready(now, single), s.retryAt), s.control == nil
 	case a == nil:
 		at := s.path.Next() // a probe that is not due yet; settle has seen to the rest
-		return false, later(ready, at), !at.IsZero()
+		return false, later(s.pace.ready(now, pair), at), !at.IsZero()
 	case a.packet == nil:
-		return false, later(ready, s.afterRTT()), true
+		return false, later(later(s.pace.ready(now, pair), s.afterRTT()), s.retryAt), true
 	case !a.vouched && s.control == nil:
-		return true, later(ready, s.companionAt(a)), true
+		at := s.companionAt(a)
+		if a.doubt { // it is not the first control probe for this packet
+			at = later(at, s.pace.ready(now, single))
+		}
+		return true, later(at, s.retryAt), true
 	}
 	return false, time.Time{}, false
 }
@@ -204,12 +211,13 @@ func (s *Session) afterRTT() time.Time {
 }
 
 // companionAt returns when the control probe for an attempt may leave: when its
-// answer should have come. Where answers are rationed, only when it is overdue.
+// answer should have come, or, where answers are rationed, at once if that is
+// too long to wait.
 func (s *Session) companionAt(a *attempt) time.Time {
-	if s.pace.limited() {
-		return a.packet.until
-	}
 	wait := max(2*s.rtt.smoothed, s.cfg.MinTimeout/4)
+	if s.pace.limited() {
+		wait = min(2*s.rtt.smoothed, s.pace.close())
+	}
 	return a.packet.at.Add(min(wait, a.packet.until.Sub(a.packet.at)))
 }
 

@@ -56,6 +56,7 @@ func TestVerdicts(t *testing.T) {
 		{name: "udp, PTB", udp: true, path: path{forward: 1420, ptb: says(1420), burst: 6, every: time.Second}, pmtu: 1420, verdict: results.OK, packets: 4, within: time.Second},
 		{name: "udp, rate limit, silence", udp: true, path: path{forward: 1420, burst: 6, every: time.Second}, pmtu: 1420, verdict: results.OKSilent, packets: 25, within: 12 * time.Second},
 		{name: "udp, bucket empty before", udp: true, path: path{forward: 1420, burst: 6, every: time.Second, tokens: 0.5, filled: epoch}, pmtu: 1420, verdict: results.OKSilent, packets: 30, within: 25 * time.Second},
+		{name: "udp, somebody else takes half of the answers", udp: true, path: path{forward: 1420, burst: 6, every: time.Second, rival: 1700 * time.Millisecond}, pmtu: 1420, verdict: results.OKSilent, packets: 50, within: 55 * time.Second},
 		{name: "icmp, unknown rate limit", path: path{forward: 1420, burst: 3, every: 300 * time.Millisecond}, pmtu: 1420, verdict: results.OKSilent, packets: 60, within: 30 * time.Second},
 		{name: "udp, refused by a router", udp: true, path: path{forward: 1500, refusal: &ICMPError{From: router4, Type: 3, Code: 3}}, verdict: results.Refused, packets: 1, within: time.Second},
 	}

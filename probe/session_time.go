@@ -35,7 +35,11 @@ func (s *Session) controlLost(now time.Time, c *sentPacket) {
 	if s.now != nil {
 		s.now.doubt = true
 	}
-	if s.controls >= maxControls {
+	most := maxControls
+	if s.pace.limited() {
+		most = maxControlsLimited
+	}
+	if s.controls >= most {
 		s.fail(now, StoppedAnswering, fmt.Sprintf("%v stopped answering: %d control probes of %d bytes in a row were lost", s.cfg.Target, s.controls, s.traits.Min))
 	}
 }

@@ -27,8 +27,8 @@ type path struct {
 	forward  int // larger packets don't arrive
 	reverse  int // larger answers don't come back; 0: no limit
 	rtt      time.Duration
-	jitter   func() time.Duration // added to each answer's way back; nil: none
-	twice    bool                 // everything that comes back comes twice
+	jitter   func() time.Duration              // added to each answer's way back; nil: none
+	twice    bool                              // everything that comes back comes twice
 	ptb      func(size int) (mtu int, ok bool) // what the router says about a packet that is too big; nil: nothing
 	ptbAlso  func(size int) (mtu int, ok bool) // about one that it forwards all the same
 	short    bool                              // routers quote 8 bytes only, as RFC 792 asks
@@ -36,8 +36,9 @@ type path struct {
 	lose     func(size int) bool               // whether a packet, or its answer, gets lost on the way
 	burst    int                               // answers at once; 0: no rate limit
 	every    time.Duration
-	refusal  *ICMPError // what a firewall says to everything
-	dieAfter int        // packets after which the host stops answering; 0: never
+	rival    time.Duration // somebody else asks for answers as often; 0: nobody
+	refusal  *ICMPError    // what a firewall says to everything
+	dieAfter int           // packets after which the host stops answering; 0: never
 	sendFail func(size int) *Failure
 
 	tokens float64
@@ -84,15 +85,32 @@ func (p *path) allowed(now time.Time) bool {
 	}
 	if p.filled.IsZero() {
 		p.tokens = float64(p.burst)
-	} else {
-		p.tokens = min(p.tokens+float64(now.Sub(p.filled))/float64(p.every), float64(p.burst))
+		p.filled = now
 	}
-	p.filled = now
+	for p.rival > 0 && !p.filled.Add(p.rival).After(now) {
+		p.refill(p.filled.Add(p.rival))
+		if p.tokens >= 1 {
+			p.tokens--
+		}
+	}
+	if p.rival == 0 {
+		p.refill(now)
+	} else {
+		// Between the rival's turns there is what it left.
+		if p.tokens+float64(now.Sub(p.filled))/float64(p.every) < 1 {
+			return false
+		}
+	}
 	if p.tokens < 1 {
 		return false
 	}
 	p.tokens--
 	return true
+}
+
+func (p *path) refill(now time.Time) {
+	p.tokens = min(p.tokens+float64(now.Sub(p.filled))/float64(p.every), float64(p.burst))
+	p.filled = now
 }
 
 func (p *path) quote(m Method, size int, data []byte) Quote {

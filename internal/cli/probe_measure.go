@@ -105,7 +105,7 @@ func (m *measurer) session(ctx context.Context, name string, t target, link raws
 	s, err := probe.New(probe.Config{
 		Method: method, Target: t.addr, FirstHop: min(link.MTU, mostSize),
 		Min: m.options.least, Max: m.options.most,
-		Probes: m.options.probes, Timeout: m.options.timeout,
+		Probes: m.options.probes, Timeout: m.options.timeout, Seed: randomSeed(),
 		Budget: probe.Budget{Time: m.options.budget},
 	})
 	if err != nil {
@@ -117,6 +117,12 @@ func (m *measurer) session(ctx context.Context, name string, t target, link raws
 	o := s.Outcome()
 	o.Flow = flowName(name, flow.Local(), t.addr, m.options.port)
 	return o, nil
+}
+
+func randomSeed() uint64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:])
+	return binary.BigEndian.Uint64(b[:])
 }
 
 func (m *measurer) open(name string, t probe.Target, link rawsock.Link) (*rawsock.Flow, probe.Method, error) {
