@@ -6,7 +6,7 @@ import (
 )
 
 // Destination is what all flows to one remote address know together (RFC 9268
-// section 6.3.4). Paths to one address can differ between flows (ECMP), so it
+// section 6.3). Paths to one address can differ between flows (ECMP), so it
 // is where a new flow begins, and never proof for it.
 type Destination struct {
 	addr netip.Addr

@@ -6,8 +6,8 @@ import (
 	"pathmtu/internal/ip6"
 )
 
-// Flow is the host's part of RFC 9268 for one flow: what to send (section
-// 6.3.1 and 6.3.5) and what to believe (6.3.2 to 6.3.4).
+// Flow is the host's part of RFC 9268 for one flow: what to send and what
+// to believe (section 6.3).
 //
 // It reads no clock: every method takes the present time, which must not go
 // back. It is not safe for use by several goroutines at once.

@@ -12,7 +12,8 @@ import (
 	"pathmtu/internal/ip6/ip6test"
 )
 
-// RFC 9268 section 5.
+// RFC 9268 section 5. P10: a host sends the option alone, in a header that it
+// fills.
 func TestVectors(t *testing.T) {
 	for _, c := range []struct {
 		name   string

@@ -16,7 +16,7 @@ type ErrorSpec struct {
 
 // AppendError appends the whole IPv6 packet of an ICMPv6 error about p, to p's
 // source, quoting as much of p as fits 1280 bytes (RFC 4443 section 2.4 (c)).
-// Destination Unreachable code 8 is built as RFC 8883 section 4 asks: a
+// Destination Unreachable code 8 is built as RFC 8883 asks: a
 // multipart message of RFC 4884 with the pointer in an extension object.
 // Ask MayError first. On error dst is returned as it was.
 func AppendError(dst []byte, e ErrorSpec, p Packet) ([]byte, error) {
@@ -47,8 +47,8 @@ func AppendError(dst []byte, e ErrorSpec, p Packet) ([]byte, error) {
 	return dst, nil
 }
 
-// Extension structure of RFC 4884 section 7 and the object of RFC 8883
-// section 4: 4 bytes of extension header, 8 of object.
+// Extension structure of RFC 4884 section 7 and the object of RFC 8883:
+// 4 bytes of extension header, 8 of object.
 const (
 	extVersion      = 2
 	extLen          = 12

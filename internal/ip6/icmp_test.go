@@ -114,7 +114,7 @@ func TestParameterProblemPointer(t *testing.T) {
 	}
 }
 
-// RFC 8883 section 4 and RFC 4884: headers too long.
+// RFC 8883 and RFC 4884: headers too long.
 func TestHeadersTooLong(t *testing.T) {
 	for _, n := range []int{48, 100, 128, 129, 500, 1219, 1220, 1221, 3000} {
 		about := ip6test.Sized(n, ip6.ProtoUDP, ip6test.UDP)

@@ -20,7 +20,7 @@ const (
 	ChainTooLong                  // RFC 8883 code 7
 	TooManyHeaders                // RFC 8883 code 8
 	UnrecognizedNextHeader        // RFC 8883 code 5; set by forwarding policy, never by a walk
-	HeadersTooLong                // RFC 8883 section 3, Destination Unreachable code 8; by policy
+	HeadersTooLong                // RFC 8883, Destination Unreachable code 8; by policy
 	reasonCount
 )
 

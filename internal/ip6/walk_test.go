@@ -58,7 +58,7 @@ func TestWalk(t *testing.T) {
 	}
 }
 
-// RFC 8883 sections 3.1 to 3.6 give the pointers.
+// RFC 8883 says where each pointer points.
 func TestWalkProblems(t *testing.T) {
 	do := ip6test.DestOpts()
 	long := ip6test.Packet(ip6.ProtoUDP, ip6test.UDP(0), do, do, do, do)
