@@ -16,6 +16,7 @@ import (
 // tshark reads the same values as this package out of packets that this
 // package wrote and routers of it rewrote, and finds their checksums good.
 func TestTsharkAgrees(t *testing.T) {
+	t.Parallel()
 	rnd := rand.New(rand.NewPCG(1, 2))
 	var packets []ip6.Packet
 	for range 60 {
@@ -50,6 +51,7 @@ func TestTsharkAgrees(t *testing.T) {
 
 // tshark and this package agree on what is wrong.
 func TestTsharkAgreesOnFaults(t *testing.T) {
+	t.Parallel()
 	rows := ip6test.Tshark(t, []ip6.Packet{
 		withOptions(ip6.OptionSpec{Type: 0x30, Data: make([]byte, 2)}),
 		withOptions(ip6.OptionSpec{Type: 0x30, Data: make([]byte, 6)}),
@@ -63,6 +65,7 @@ func TestTsharkAgreesOnFaults(t *testing.T) {
 // Packets that scapy built, option not always first, are read with the values
 // that scapy was given.
 func TestScapyBuilds(t *testing.T) {
+	t.Parallel()
 	packets := ip6test.Scapy(t, `
 random.seed(7)
 for i in range(40):

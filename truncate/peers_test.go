@@ -16,6 +16,7 @@ import (
 // tshark finds the checksums of cut packets good, the lengths consistent, and
 // nothing malformed; of a packet cut without repair it finds the checksum bad.
 func TestTsharkChecksums(t *testing.T) {
+	t.Parallel()
 	rnd := rand.New(rand.NewPCG(3, 4))
 	var packets []ip6.Packet
 	var protos []uint8
@@ -54,6 +55,7 @@ func TestTsharkChecksums(t *testing.T) {
 
 // tshark reads the errors of a destination as they are meant.
 func TestTsharkErrors(t *testing.T) {
+	t.Parallel()
 	d := destination(t, truncate.T1, always{})
 	var packets []ip6.Packet
 	for _, p := range []ip6.Packet{udp(1400, do(opt(tr))), udp(1400, do(opt(5, 0, 0), opt(tr, 1)))} {
@@ -68,6 +70,7 @@ func TestTsharkErrors(t *testing.T) {
 // Packets that scapy built are cut, and scapy computes the same checksum over
 // what is left.
 func TestScapyChecksums(t *testing.T) {
+	t.Parallel()
 	const n = 24
 	built := ip6test.Scapy(t, fmt.Sprintf(`
 random.seed(5)
