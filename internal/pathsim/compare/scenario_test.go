@@ -34,6 +34,7 @@ type options struct {
 	hints    bool
 	echo     bool // no data: only probes are answered
 	flow     uint64
+	quiet    bool // no events when the test fails
 }
 
 func link(mtus pathsim.MTUs) pathsim.Hop { return pathsim.One(pathsim.Link{MTU: mtus}) }
@@ -69,7 +70,7 @@ func newScenario(t *testing.T, o options) *scenario {
 	path.Start(s.sim.Now(), 1200)
 	s.flow.Start()
 	t.Cleanup(func() {
-		if t.Failed() {
+		if t.Failed() && !o.quiet {
 			t.Logf("%v; the last events:\n%s", s.sim, s.tail(40))
 		}
 	})
