@@ -125,6 +125,9 @@ func (o *optimal) Next(e Evidence) int {
 		case act == actStop:
 		case int(act) == st.f:
 			return e.Floor
+		case e.Floor+e.Overhead < usualFloor:
+			// The table takes the floor for usualFloor, but there may be more between.
+			return e.guarded(min(int(st.r.size[act])-e.Overhead, e.Ceiling))
 		default:
 			return min(int(st.r.size[act])-e.Overhead, e.Ceiling)
 		}

@@ -38,7 +38,7 @@ func (st *situation) refine(e *Evidence) int {
 		end = min(end, int(st.r.size[st.f+1]))
 	}
 	inner := 1.0 // probability that the path MTU is none of the support's
-	if point := st.r.point[st.f]; point > 0 && int(st.r.size[st.f]) == floor {
+	if point := st.r.point[st.f]; point > 0 && int(st.r.size[st.f]) == floor && floor >= usualFloor {
 		inner = 1 - point/st.r.mass[st.f]
 	}
 	lost := 0 // smallest size that was lost and is not impossible
