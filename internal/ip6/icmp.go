@@ -76,7 +76,8 @@ type Arrival struct {
 // code 2, pointer is the offset of that option's type byte.
 //
 // A packet whose upper layer is ICMPv6, but whose type is not in it (a later
-// fragment, an empty payload), gets silence: it could be an error.
+// fragment, an empty payload), gets silence: it could be an error. So does one
+// with more than 64 extension headers, which bounds the work.
 func MayError(p Packet, a Arrival, typ, code uint8, pointer int) Silence {
 	src := p.Src()
 	if src.IsUnspecified() || src.IsMulticast() || a.SourceAnycast {
@@ -101,8 +102,11 @@ func MayError(p Packet, a Arrival, typ, code uint8, pointer int) Silence {
 }
 
 func aboutICMP(p Packet) Silence {
-	u, pr := p.FindUpper(Unlimited)
-	if pr.Reason != NoProblem || u.Proto != ProtoICMPv6 {
+	u, pr := p.FindUpper(Limits{Headers: 64, Chain: -1})
+	switch {
+	case pr.Reason == TooManyHeaders:
+		return AboutError
+	case pr.Reason != NoProblem || u.Proto != ProtoICMPv6:
 		return MayAnswer
 	}
 	if u.FragOffset != 0 || u.Off >= len(p) {

@@ -30,6 +30,13 @@ func TestMayError(t *testing.T) {
 		return ip6test.Packet(ip6.ProtoICMPv6, b, exts...)
 	}
 	toGroup := func(p ip6.Packet) { p.SetDst(group) }
+	many := func(n int) []ip6test.Ext {
+		exts := make([]ip6test.Ext, n)
+		for i := range exts {
+			exts[i] = ip6test.DestOpts()
+		}
+		return exts
+	}
 	unknown := func(typ uint8) ip6test.Ext { return ip6test.DestOpts(ip6.OptionSpec{Type: typ}) }
 	const opt = 42 // offset of the first option of the first header
 	for _, c := range []struct {
@@ -47,6 +54,8 @@ func TestMayError(t *testing.T) {
 		{"e.1 unknown error type", icmp(127), ip6.Arrival{}, ip6.TypePacketTooBig, 0, 0, ip6.AboutError},
 		{"e.1 later fragment of ICMPv6 may be one", icmp(128, ip6test.Fragment(8, false)), ip6.Arrival{}, ip6.TypePacketTooBig, 0, 0, ip6.AboutError},
 		{"e.1 empty ICMPv6 may be one", ip6test.Packet(ip6.ProtoICMPv6, nil), ip6.Arrival{}, ip6.TypePacketTooBig, 0, 0, ip6.AboutError},
+		{"64 extension headers", with(nil, many(64)...), ip6.Arrival{}, ip6.TypeParameterProblem, 8, 0, ip6.MayAnswer},
+		{"e.1 behind 65 extension headers there may be one", with(nil, many(65)...), ip6.Arrival{}, ip6.TypeParameterProblem, 8, 0, ip6.AboutError},
 		{"first fragment of an echo", icmp(128, ip6test.Fragment(0, true)), ip6.Arrival{}, ip6.TypePacketTooBig, 0, 0, ip6.MayAnswer},
 		{"e.2 redirect", icmp(137), ip6.Arrival{}, ip6.TypePacketTooBig, 0, 0, ip6.AboutRedirect},
 		{"e.3 multicast", with(toGroup), ip6.Arrival{}, ip6.TypeTimeExceeded, 0, 0, ip6.ToMulticast},
