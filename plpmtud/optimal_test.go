@@ -98,7 +98,7 @@ func TestOptimalFindsLimits(t *testing.T) {
 }
 
 // Path MTUs that the prior hardly knows are found all the same, from any floor:
-// up to Ethernet's within 3 %, and among jumbo frames, where the prior leaves
+// up to Ethernet's within 4 %, and among jumbo frames, where the prior leaves
 // wide gaps, to a quarter at worst.
 func TestOptimalFindsStrangePaths(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -113,7 +113,7 @@ func TestOptimalFindsStrangePaths(t *testing.T) {
 		w := c.run(Optimal())
 		require.False(t, w.endless)
 		require.LessOrEqual(t, w.final, c.pathMTU)
-		within := 0.97
+		within := 0.96
 		if c.pathMTU > ethernetMTU {
 			within = 0.75
 		}
