@@ -27,7 +27,8 @@
 //
 //   - option.go, scan.go: codec, and what the options of a packet add up to.
 //   - router.go: [Router.Plan] and [Plan.Apply], for packets that do not fit.
-//   - source.go, mark.go: when and how a packet is marked.
+//   - source.go, enhanced.go: when and how [Source] marks a packet.
+//   - peer.go: whether marking makes sense for a destination.
 //   - notice.go: the source's check of the errors that come back.
 //   - destination.go: [Destination].
 //
