@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"syscall"
 	"time"
 
 	"pathmtu/plpmtud"
@@ -75,7 +74,7 @@ func (c *Conn) absorb(err error) bool {
 	c.readQueue()
 	// A connected socket has always told its application that the peer's port
 	// is closed.
-	if c.remote.IsValid() && !udpsock.IsMessageTooLong(err) && (c.queue == nil || errors.Is(err, syscall.ECONNREFUSED)) {
+	if c.remote.IsValid() && !udpsock.IsMessageTooLong(err) && (c.queue == nil || udpsock.IsRefused(err)) {
 		return false
 	}
 	c.mu.Lock()
@@ -121,7 +120,10 @@ func (c *Conn) WriteToUDPAddrPort(p []byte, to netip.AddrPort) (int, error) {
 		return c.WriteTo(p, net.UDPAddrFromAddrPort(to))
 	}
 	c.note(p, key(to))
-	return c.finish(p, key(to), c.sender.SendAlone(p, to))
+	if err := c.transmit(p, key(to), to); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // Write sends a datagram of the application to the peer of a connected socket.
@@ -132,7 +134,10 @@ func (c *Conn) Write(p []byte) (int, error) {
 	c.note(p, c.remote)
 	n, err := c.udp.Write(p)
 	if udpsock.IsMessageTooLong(err) {
-		return c.finish(p, c.remote, c.sender.SendAlone(p, netip.AddrPort{}))
+		// Perhaps an ICMP message about an earlier datagram.
+		if err = c.transmit(p, c.remote, netip.AddrPort{}); err == nil {
+			n = len(p)
+		}
 	}
 	return n, err
 }
@@ -150,17 +155,6 @@ func (c *Conn) note(p []byte, to netip.AddrPort) {
 	if wake {
 		c.kick()
 	}
-}
-
-// finish handles the result of a send.
-func (c *Conn) finish(p []byte, to netip.AddrPort, err error) (int, error) {
-	if err == nil {
-		return len(p), nil
-	}
-	if udpsock.IsMessageTooLong(err) {
-		c.refused(to, len(p))
-	}
-	return 0, err
 }
 
 // Status is what is known of the path to a peer.

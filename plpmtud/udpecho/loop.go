@@ -76,10 +76,8 @@ func (c *Conn) probe(buf []byte, o outgoing) {
 	c.codec.put(b, header{kind: probeKind, length: o.size, token: o.token})
 	size := o.size + udpsock.FamilyOf(o.to.Addr()).Overhead()
 	c.probes.Add(time.Now(), udpsock.Sent{Dst: o.to, Size: size}, b)
-	if err := c.send(b, o.to); udpsock.IsMessageTooLong(err) {
-		c.refused(o.to, o.size)
-	}
-	// Any other error is a lost probe, and no reason to stop.
+	// An error is a lost probe, and no reason to stop.
+	_ = c.send(b, o.to)
 }
 
 // send sends one datagram of this layer.
@@ -89,9 +87,27 @@ func (c *Conn) send(b []byte, to netip.AddrPort) error {
 		_, err := c.pc.WriteTo(b, net.UDPAddrFromAddrPort(to))
 		return err
 	case c.remote.IsValid():
-		return c.sender.SendAlone(b, netip.AddrPort{})
+		return c.transmit(b, to, netip.AddrPort{})
 	}
-	return c.sender.SendAlone(b, to)
+	return c.transmit(b, to, to)
+}
+
+// floodAttempts is how often a datagram that fits the interface is sent when
+// the socket says that it is too long: somebody floods it with ICMP messages.
+const floodAttempts = 8
+
+// transmit sends one datagram to a peer over a UDP socket; dst is the zero
+// AddrPort if the socket is connected. If the interface is too small for it,
+// the engine learns that.
+func (c *Conn) transmit(b []byte, peer, dst netip.AddrPort) error {
+	var err error
+	for range floodAttempts {
+		err = c.sender.SendAlone(b, dst)
+		if !udpsock.IsMessageTooLong(err) || c.refused(peer, len(b)) {
+			return err
+		}
+	}
+	return err
 }
 
 // look looks the first hop up.
@@ -118,14 +134,19 @@ func (c *Conn) firstHop(to netip.AddrPort) int {
 	return hop.MTU
 }
 
-// refused notes that the host refused a datagram of size bytes of UDP payload.
-func (c *Conn) refused(to netip.AddrPort, size int) {
+// refused follows a refusal of a datagram of size bytes of UDP payload; false:
+// the datagram does fit the first hop, and the refusal was about another one.
+func (c *Conn) refused(to netip.AddrPort, size int) bool {
 	c.readQueue()
 	mtu := c.firstHop(to)
+	if size+udpsock.FamilyOf(to.Addr()).Overhead() <= mtu {
+		return false
+	}
 	c.mu.Lock()
 	c.engine.tooLong(time.Now(), to, size, mtu)
 	c.mu.Unlock()
 	c.kick()
+	return true
 }
 
 // readQueue hands what the error queue says to the engine.

@@ -14,3 +14,7 @@ func IsMessageTooLong(err error) bool { return isMessageTooLong(err) }
 // socket is alive and the call can be repeated; a receive loop must not end
 // because of it.
 func IsPending(err error) bool { return isPending(err) }
+
+// IsRefused says whether an error means that nobody listens at the peer's port:
+// an ICMP message said so. IsPending holds for it as well.
+func IsRefused(err error) bool { return isRefused(err) }

@@ -5,3 +5,5 @@ package udpsock
 func isMessageTooLong(error) bool { return false }
 
 func isPending(error) bool { return false }
+
+func isRefused(error) bool { return false }

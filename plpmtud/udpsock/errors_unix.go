@@ -10,6 +10,8 @@ import (
 
 func isMessageTooLong(err error) bool { return errors.Is(err, syscall.EMSGSIZE) }
 
+func isRefused(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }
+
 // pendingErrnos are what kernels make of ICMP errors.
 var pendingErrnos = []syscall.Errno{
 	syscall.EMSGSIZE, syscall.ECONNREFUSED, syscall.ECONNRESET,

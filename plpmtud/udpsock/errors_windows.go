@@ -10,6 +10,10 @@ import (
 
 func isMessageTooLong(err error) bool { return errors.Is(err, windows.WSAEMSGSIZE) }
 
+func isRefused(err error) bool {
+	return errors.Is(err, windows.WSAECONNRESET) || errors.Is(err, windows.WSAECONNREFUSED)
+}
+
 var pendingErrnos = []syscall.Errno{
 	windows.WSAEMSGSIZE, windows.WSAECONNRESET, windows.WSAENETRESET,
 	windows.WSAECONNREFUSED, windows.WSAEHOSTUNREACH, windows.WSAENETUNREACH,

@@ -91,6 +91,9 @@ func (q *ErrorQueue) Read(now time.Time, f func(Notice)) error {
 		case err != nil:
 			return err
 		}
+		if r.kind == LocalTooBig {
+			q.v.budget.put() // nobody else can cause these
+		}
 		if n, ok := q.v.check(now, r); ok {
 			f(n)
 		}

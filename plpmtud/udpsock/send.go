@@ -9,8 +9,9 @@ import (
 
 const (
 	// sendAttempts is how often a send is tried when the error may stem from an
-	// earlier datagram: reporting such an error clears it.
-	sendAttempts = 3
+	// earlier datagram: reporting such an error clears it, but while ICMP
+	// messages pour in, the next one is pending soon.
+	sendAttempts = 8
 	// maxSegments and maxGSOBytes bound one send with segmentation offload; the
 	// oldest kernels that have it allow 64 segments, and the whole must be an
 	// IP packet.
@@ -44,9 +45,11 @@ func (s *Sender) GSO() bool { return s.gso.Load() }
 
 // SendAlone sends one datagram, such as a probe. dst is the zero AddrPort if
 // the socket is connected. If the socket reports an ICMP error about an earlier
-// datagram instead of sending this one, it tries again, so that an error for
-// which IsMessageTooLong holds is about this datagram: it exceeds the MTU of the
-// interface or the limit of the socket, and was not sent.
+// datagram instead of sending this one, it tries again, several times, so that
+// an error for which IsMessageTooLong holds is about this datagram: it exceeds
+// the MTU of the interface or the limit of the socket, and was not sent. Only a
+// flood of ICMP messages could still bring about such an error: compare with
+// FirstHop, or wait for a LocalTooBig, before concluding anything from it.
 func (s *Sender) SendAlone(b []byte, dst netip.AddrPort) error {
 	var err error
 	for range sendAttempts {
