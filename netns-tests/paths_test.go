@@ -15,6 +15,7 @@ import (
 
 	"pathmtu/internal/netlab"
 	"pathmtu/internal/netlab/demo"
+	"pathmtu/internal/netlab/labtest"
 )
 
 var (
@@ -60,6 +61,7 @@ func allPaths() []demo.Path {
 // oracle. The program must be exact on all of them.
 func TestPaths(t *testing.T) {
 	var side sideBySide
+	drops := labtest.SoftnetDrops(t)
 	t.Run("all", func(t *testing.T) {
 		for _, p := range allPaths() {
 			t.Run(p.Topology().Name, func(t *testing.T) {
@@ -68,7 +70,7 @@ func TestPaths(t *testing.T) {
 			})
 		}
 	})
-	t.Logf("\n%s", side.table())
+	t.Logf("\n%s\n%d packets dropped by a full backlog meanwhile", side.table(), labtest.SoftnetDrops(t)-drops)
 }
 
 func measurePath(t *testing.T, p demo.Path, side *sideBySide) {

@@ -20,11 +20,12 @@ type delayQueue struct {
 	flying  flight
 	entered uint64
 
-	dropped delayDrops
+	dropped Drops
 }
 
-// delayDrops counts the packets of one direction that never arrive, by reason.
-type delayDrops struct{ TooBig, Full, Lost uint64 }
+// Drops counts the packets of one direction of a delayed link that never
+// arrive: larger than the far end's MTU, queue full, lost by chance.
+type Drops struct{ TooBig, Full, Lost uint64 }
 
 type flyingPacket struct {
 	due   time.Time

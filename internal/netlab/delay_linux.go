@@ -14,8 +14,10 @@ import (
 // delayLink carries packets between two TUN devices through a delayQueue each
 // way.
 type delayLink struct {
-	tuns [2]*os.File
-	wg   sync.WaitGroup
+	tuns  [2]*os.File
+	pipes [2]*delayPipe // the one of side 0 carries from A to B
+	link  int
+	wg    sync.WaitGroup
 }
 
 // delayPipe is one direction: a reader that fills the queue and a writer that
@@ -29,7 +31,7 @@ type delayPipe struct {
 
 // addDelayLink makes the TUN devices of link i and starts to carry packets.
 func (lab *Lab) addDelayLink(i int, l Link) error {
-	d := &delayLink{}
+	d := &delayLink{link: i}
 	ends := [2]End{l.A, l.B}
 	for side, e := range ends {
 		name := lab.ifname(e.Node, i)
@@ -47,12 +49,30 @@ func (lab *Lab) addDelayLink(i int, l Link) error {
 			wake:  make(chan struct{}, 1),
 			done:  make(chan struct{}),
 		}
+		d.pipes[side] = p
 		from, to := d.tuns[side], d.tuns[1-side]
 		d.wg.Go(func() { p.read(from) })
 		d.wg.Go(func() { p.write(to) })
 	}
 	lab.delays = append(lab.delays, d)
 	return nil
+}
+
+// LinkDrops returns what a delayed link of the topology, by its index, dropped
+// on the way from A to B and from B to A. It is zero for any other link.
+func (lab *Lab) LinkDrops(link int) (ab, ba Drops) {
+	for _, d := range lab.delays {
+		if d.link == link {
+			return d.pipes[0].drops(), d.pipes[1].drops()
+		}
+	}
+	return ab, ba
+}
+
+func (p *delayPipe) drops() Drops {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.queue.dropped
 }
 
 // openTUN makes a TUN device in the current namespace. The device lives as long

@@ -25,6 +25,9 @@ func TestDelayedLinkOfALab(t *testing.T) {
 	assert.NoError(t, lab.SetMTU("r1", "r2", 1500))
 	srv, _ := lab.Addr("srv", 6)
 	assert.Equal(t, answer{}, send(t, lab, "cli", srv, 1500, 3*oneWay+never))
+	ab, ba := lab.LinkDrops(1)
+	assert.Equal(t, Drops{TooBig: 1}, ab)
+	assert.Zero(t, ba)
 	assert.NoError(t, lab.Close())
 	assert.NoError(t, lab.Close(), "twice")
 }
@@ -35,4 +38,9 @@ func TestDelayedLinkWithLoss(t *testing.T) {
 	lab := build(t, topology)
 	srv, _ := lab.Addr("srv", 4)
 	assert.Equal(t, answer{}, send(t, lab, "cli", srv, 100, never))
+	ab, _ := lab.LinkDrops(0)
+	assert.GreaterOrEqual(t, ab.Lost, uint64(1)) // and what the kernels say to each other
+	ab, ba := lab.LinkDrops(1)
+	assert.Zero(t, ab)
+	assert.Zero(t, ba)
 }

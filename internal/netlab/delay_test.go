@@ -56,12 +56,12 @@ func TestDelayDropsBySizeAndByQueue(t *testing.T) {
 	}
 	order, _ := drain(q)
 	assert.Equal(t, []int{0, 1, 2}, order)
-	assert.Equal(t, delayDrops{TooBig: 1, Full: 2}, q.dropped)
+	assert.Equal(t, Drops{TooBig: 1, Full: 2}, q.dropped)
 }
 
 func TestDelayFaults(t *testing.T) {
 	const n = 10000
-	run := func(d Delay) (order []int, drops delayDrops) {
+	run := func(d Delay) (order []int, drops Drops) {
 		d.Queue = 3 * n
 		q := newDelayQueue(d, 1500, 7)
 		for i := range n {
