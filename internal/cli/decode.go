@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,7 +20,7 @@ type decodeOptions struct {
 	link     string
 	signals  bool
 	revision string
-	codes    []uint
+	codes    []string
 }
 
 func newDecodeCommand() *cobra.Command {
@@ -43,7 +44,7 @@ Big, UDP Options, TCP MSS; and what is wrong with them.`,
 	f.StringVar(&o.link, "link", "auto", "what hexadecimal packets start with: auto, ip or ether")
 	f.BoolVar(&o.signals, "signals", false, "only packets that say something about the path MTU")
 	f.StringVar(&o.revision, "truncate", "T1", "revision of packet truncation: T0 or T1")
-	f.UintSliceVar(&o.codes, "truncate-codes", nil, "option types Eligible,Truncated,Enhanced (default 0x1e,0x9e,0xbe)")
+	f.StringSliceVar(&o.codes, "truncate-codes", nil, "option types Eligible,Truncated,Enhanced (default 0x1e,0x9e,0xbe)")
 	return cmd
 }
 
@@ -62,10 +63,11 @@ func (o decodeOptions) reader() (r truncate.Reader, err error) {
 			return r, usagef("truncate-codes %v: want three option types", o.codes)
 		}
 		for i, to := range []*uint8{&r.Codes.Eligible, &r.Codes.Truncated, &r.Codes.Enhanced} {
-			if o.codes[i] > 255 {
-				return r, usagef("truncate-codes %d: want 0 to 255", o.codes[i])
+			n, err := strconv.ParseUint(strings.TrimSpace(o.codes[i]), 0, 8)
+			if err != nil {
+				return r, usagef("truncate-codes %q: want 0 to 255", o.codes[i])
 			}
-			*to = uint8(o.codes[i])
+			*to = uint8(n)
 		}
 	}
 	if err := r.Codes.Validate(); err != nil {

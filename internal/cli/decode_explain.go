@@ -106,36 +106,36 @@ func (d decoder) packet(p rawPacket) *explained {
 			x.Layers = append(x.Layers, t.String())
 		}
 	}
-	switch n := pk.NetworkLayer().(type) {
-	case *layers.IPv6:
-		whole := append(append([]byte(nil), n.LayerContents()...), n.LayerPayload()...)
-		x.IP = d.ipv6(ipBytes(p.data, n.LayerContents(), whole), 0)
-	case *layers.IPv4:
+	if n, ok := pk.NetworkLayer().(*layers.IPv4); ok {
 		x.IP = d.ipv4(n, pk, 0)
-	default:
+		return x
+	}
+	// gopacket gives up on some packets whose IPv6 header is sound.
+	at, isIP := networkOffset(pk, first)
+	if !isIP || at >= len(p.data) || p.data[at]>>4 != 6 {
 		x.Problem = "no IP packet in it"
 		if e := pk.ErrorLayer(); e != nil {
 			x.Problem += ": " + e.Error().Error()
 		}
-		// gopacket gives up on some packets whose IP header is sound.
-		if first == layers.LayerTypeIPv6 {
-			if q, err := ip6.ParseQuote(p.data); err == nil {
-				x.IP, x.Problem = d.ipv6(q, 0), ""
-			}
-		}
+		return x
 	}
+	x.IP = d.ipv6(p.data[at:], 0)
 	return x
 }
 
-// ipBytes is all that the frame holds from the IP header on: the layers of a
-// malformed packet may be shorter.
-func ipBytes(frame, header, otherwise []byte) []byte {
-	for i := 0; i+len(header) <= len(frame); i++ {
-		if &frame[i] == &header[0] {
-			return frame[i:]
-		}
+// networkOffset is where the first IPv6 header of a frame begins: behind the
+// layers before it.
+func networkOffset(pk gopacket.Packet, first gopacket.Decoder) (at int, ok bool) {
+	if first == layers.LayerTypeIPv6 {
+		return 0, true
 	}
-	return otherwise
+	for _, l := range pk.Layers() {
+		if l.LayerType() == layers.LayerTypeIPv6 || l.LayerType() == gopacket.LayerTypeDecodeFailure {
+			return at, at > 0
+		}
+		at += len(l.LayerContents())
+	}
+	return at, false
 }
 
 // deepest is how many quotes inside quotes are explained.

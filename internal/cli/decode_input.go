@@ -141,7 +141,11 @@ func pcapPackets(r *bufio.Reader, name string, each func(rawPacket) error) error
 }
 
 func ngPackets(r *bufio.Reader, name string, each func(rawPacket) error) error {
-	pr, err := pcapgo.NewNgReader(bufio.NewReaderSize(&ngGuard{r: r}, 64<<10), pcapgo.NgReaderOptions{WantMixedLinkType: true, SkipUnknownVersion: true})
+	var pr *pcapgo.NgReader
+	_, _, _, err := withoutPanic(func() (_ []byte, _ gopacket.CaptureInfo, _ layers.LinkType, err error) {
+		pr, err = pcapgo.NewNgReader(bufio.NewReaderSize(&ngGuard{r: r}, 64<<10), pcapgo.NgReaderOptions{WantMixedLinkType: true, SkipUnknownVersion: true})
+		return
+	})
 	if err != nil {
 		return usagef("%s: %w", name, err)
 	}
@@ -157,7 +161,7 @@ func ngPackets(r *bufio.Reader, name string, each func(rawPacket) error) error {
 
 func readAll(name string, next func() ([]byte, gopacket.CaptureInfo, layers.LinkType, error), each func(rawPacket) error) error {
 	for n := 1; ; n++ {
-		data, ci, link, err := next()
+		data, ci, link, err := withoutPanic(next)
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
@@ -168,4 +172,15 @@ func readAll(name string, next func() ([]byte, gopacket.CaptureInfo, layers.Link
 			return err
 		}
 	}
+}
+
+// withoutPanic makes an error of a panic: pcapgo indexes some options of pcapng
+// blocks without looking at their length.
+func withoutPanic(next func() ([]byte, gopacket.CaptureInfo, layers.LinkType, error)) (data []byte, ci gopacket.CaptureInfo, link layers.LinkType, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("malformed: %v", p)
+		}
+	}()
+	return next()
 }
