@@ -295,6 +295,61 @@ func TestPeerWithoutOptions(t *testing.T) {
 	}
 }
 
+// U3.1-3: when tokens run out, probing waits rather than reuse one; it is not
+// mistaken for loss, and nobody spins meanwhile.
+func TestProbesWaitForTokens(t *testing.T) {
+	a := config(a4, b4)
+	a.Path.ConfirmInterval = 10 * time.Millisecond
+	w := newWire(t, a, config(b4, a4), 1500)
+	w.delay = time.Millisecond
+	e := w.ends[0]
+	e.Start(w.now)
+	w.run(MSL - time.Second)
+	assert.EqualValues(t, maxTokens, e.Counters().Probes)
+	next := e.Next(w.now)
+	assert.True(t, next.After(w.now), "Next is %v from now", next.Sub(w.now))
+	w.run(MSL)
+	assert.Greater(t, e.Counters().Probes, uint64(maxTokens+100))
+	assert.LessOrEqual(t, e.Counters().Probes, uint64(2*maxTokens))
+	assert.Equal(t, 1500, e.MTU())
+	assert.InDelta(t, float64(e.Counters().Probes), float64(e.Counters().Answers), 1)
+}
+
+// A peer that asks but never answers, or whoever forges that, can't make an
+// engine that has given up probe again all the time.
+func TestRequestsRestartSeldom(t *testing.T) {
+	e := newEngine(t, config(a4, b4))
+	e.Start(t0)
+	now, disabled := t0, 0
+	for range 3600 {
+		now = now.Add(time.Second)
+		for ok := true; ok; {
+			_, ok = e.Poll(now, nil)
+		}
+		if e.State() == plpmtud.Disabled {
+			disabled++
+		}
+		e.Receive(now, Receive(b4.Addr(), a4.Addr(), mustAppend(t, b4, a4, AppendREQ(nil, 1))).Options)
+	}
+	// A search in vain is 6 probes over 96 s.
+	assert.LessOrEqual(t, e.Counters().Probes, uint64(6*3600/96+6))
+	assert.NotZero(t, disabled)
+
+	// The same with a machine that gives up faster than that.
+	c := config(a4, b4)
+	c.Path.ProbeTimeout, c.Path.MaxProbes = time.Second, 1
+	e = newEngine(t, c)
+	e.Start(t0)
+	for now = t0; now.Before(t0.Add(time.Hour)); now = now.Add(100 * time.Millisecond) {
+		for ok := true; ok; {
+			_, ok = e.Poll(now, nil)
+		}
+		e.Receive(now, Receive(b4.Addr(), a4.Addr(), mustAppend(t, b4, a4, AppendREQ(nil, 1))).Options)
+	}
+	assert.LessOrEqual(t, e.Counters().Probes, uint64(2*60+2), "two probes a minute")
+	assert.GreaterOrEqual(t, e.Counters().Probes, uint64(2*50))
+}
+
 // U4.3-1, U4.3-2: in SEARCH_COMPLETE the PLPMTU is validated again and again, and
 // a path that has shrunk in silence is noticed. U4.3-3, U4.5-1: such probes carry
 // padding only, which is one of the choices. U3-4: there is no REQ beyond them.

@@ -159,6 +159,8 @@ func TestReassemblyRefuses(t *testing.T) {
 	}{
 		{"overlap before", []piece{abc[1], {Frag{Offset: 10}, []byte("xxxx")}}, ErrOverlap},
 		{"overlap after", []piece{abc[1], {Frag{Offset: 14}, []byte("xxxx")}}, ErrOverlap},
+		{"overlap of one byte after", []piece{abc[1], {Frag{Offset: 15}, []byte("xxxx")}}, ErrOverlap},
+		{"overlap of one byte before", []piece{abc[1], {Frag{Offset: 9}, []byte("xxxx")}}, ErrOverlap},
 		{"overlap within", []piece{abc[1], {Frag{Offset: 13}, []byte("b")}}, ErrOverlap},
 		{"overlap around", []piece{abc[1], {Frag{Offset: 10}, []byte("xxxxxxxx")}}, ErrOverlap},
 		{"the same place, other bytes", []piece{abc[1], {Frag{Offset: 12}, []byte("bbbB")}}, ErrOverlap},
