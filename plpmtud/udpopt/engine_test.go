@@ -308,6 +308,13 @@ func TestProbesWaitForTokens(t *testing.T) {
 	assert.EqualValues(t, maxTokens, e.Counters().Probes)
 	next := e.Next(w.now)
 	assert.True(t, next.After(w.now), "Next is %v from now", next.Sub(w.now))
+	for range 20 {
+		w.now = w.now.Add(40 * time.Millisecond)
+		_, ok := e.Poll(w.now, nil)
+		assert.False(t, ok)
+	}
+	assert.Equal(t, 1500, e.MTU())
+	assert.Equal(t, plpmtud.SearchComplete, e.State())
 	w.run(MSL)
 	assert.Greater(t, e.Counters().Probes, uint64(maxTokens+100))
 	assert.LessOrEqual(t, e.Counters().Probes, uint64(2*maxTokens))
