@@ -171,6 +171,9 @@ func runProbe(cmd *cobra.Command, o probeOptions, hosts []string) error {
 	return nil
 }
 
+// dropPrivileges acts on the whole process, which is more than a test wants.
+var dropPrivileges = rawsock.DropPrivileges
+
 // openHub opens raw sockets if the process may have them and the methods gain
 // by it, and then gives up its privileges.
 func openHub(probeOptions) (*rawsock.Hub, error) {
@@ -182,7 +185,7 @@ func openHub(probeOptions) (*rawsock.Hub, error) {
 	if err != nil {
 		return nil, err
 	}
-	_ = rawsock.DropPrivileges() // best effort: see its documentation
+	_ = dropPrivileges() // best effort: see its documentation
 	return hub, nil
 }
 

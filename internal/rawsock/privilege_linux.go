@@ -7,16 +7,29 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// nobody is the overflow user and group.
+const nobody = 65534
+
 // DropPrivileges gives up every capability of the process, in all its threads.
-// Sockets that are open keep working. It returns an error if the process is
-// built with cgo, where the runtime can't reach every thread.
+// Sockets that are open keep working. In a program built with cgo the runtime
+// can't reach every thread; there it becomes another user if it is root, and
+// otherwise returns an error.
 func DropPrivileges() error {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var none [2]unix.CapUserData
 	_, _, errno := syscall.AllThreadsSyscall(syscall.SYS_CAPSET,
 		uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&none[0])), 0)
-	if errno != 0 {
-		return errno
+	switch {
+	case errno == 0:
+		return nil
+	case errno == syscall.ENOTSUP && syscall.Geteuid() == 0:
+		if err := syscall.Setgroups(nil); err != nil {
+			return err
+		}
+		if err := syscall.Setresgid(nobody, nobody, nobody); err != nil {
+			return err
+		}
+		return syscall.Setresuid(nobody, nobody, nobody)
 	}
-	return nil
+	return errno
 }

@@ -1,0 +1,184 @@
+package cli
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"pathmtu/internal/netlab"
+	"pathmtu/internal/netlab/labtest"
+	"pathmtu/internal/rawsock"
+	"pathmtu/results"
+)
+
+func init() { dropPrivileges = func() error { return nil } } // of this process: it builds labs
+
+// stand builds a topology where everybody may have ping sockets.
+func stand(t *testing.T, topology netlab.Topology) *netlab.Lab {
+	t.Helper()
+	labtest.Need(t, netlab.Capable(), "CAP_NET_ADMIN and CAP_SYS_ADMIN")
+	topology.Nodes[0].Sysctls = map[string]string{"net.ipv4.ping_group_range": "0 2147483647"}
+	lab, err := netlab.Build(t.Context(), topology)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, lab.Close()) })
+	return lab
+}
+
+// measureIn measures srv from cli, with raw sockets or without.
+func measureIn(t *testing.T, lab *netlab.Lab, family int, raw bool, o probeOptions) *results.Record {
+	t.Helper()
+	srv, ok := lab.Addr("srv", family)
+	require.True(t, ok)
+	if o.port == 0 {
+		o.port = 33434
+	}
+	var r *results.Record
+	err := lab.Node("cli").Do(func() error {
+		m := &measurer{options: o, run: "test"}
+		if raw {
+			hub, err := rawsock.OpenHub()
+			if err != nil {
+				return err
+			}
+			defer func() { _ = hub.Close() }()
+			m.hub = hub
+		}
+		var err error
+		r, err = m.measure(t.Context(), target{name: srv.String(), addr: srv})
+		return err
+	})
+	require.NoError(t, err)
+	require.NoError(t, r.Validate())
+	return r
+}
+
+// TestKernelPaths: the result is the truth, by each method, in each family, with
+// a privilege and without, whatever becomes of PTBs.
+func TestKernelPaths(t *testing.T) {
+	for _, c := range []struct {
+		edge, mtu int
+		ptb       netlab.PTB
+		verdict   results.Verdict
+		grade     results.Grade
+	}{
+		{1500, 1500, netlab.PTB{}, results.OK, ""},
+		{1500, 1413, netlab.PTB{}, results.OK, results.Exact},
+		{9000, 1413, netlab.PTB{Mode: netlab.PTBFiltered}, results.OKSilent, ""},
+		{1500, 1413, netlab.PTB{Mode: netlab.PTBLying, MTU: 1300}, results.OK, results.Understated},
+		{1500, 1413, netlab.PTB{Mode: netlab.PTBLying, MTU: 1450}, results.OK, results.Overstated},
+	} {
+		t.Run(fmt.Sprintf("%d-%d-%v", c.edge, c.mtu, c.ptb), func(t *testing.T) {
+			t.Parallel()
+			lab := stand(t, netlab.Path(c.edge, c.mtu, c.ptb))
+			for _, raw := range []bool{true, false} {
+				for _, family := range []int{4, 6} {
+					for _, method := range []string{"icmp", "udp"} {
+						what := fmt.Sprintf("%s, IPv%d, raw %v", method, family, raw)
+						r := measureIn(t, lab, family, raw, probeOptions{method: method, probes: 3})
+						require.NotNil(t, r.PMTU, "%s: %s", what, r.Error)
+						assert.Equal(t, c.mtu, *r.PMTU, "%s: %+v", what, r)
+						assert.Equal(t, c.verdict, r.Verdict, what)
+						if c.grade == "" {
+							assert.Empty(t, r.PTB, what)
+						} else if assert.NotEmpty(t, r.PTB, what) {
+							assert.Equal(t, c.grade, r.PTB[0].Grade, "%s: %+v", what, r.PTB)
+							wantHop := 0
+							if raw {
+								wantHop = 1
+							}
+							assert.Equal(t, wantHop, r.PTB[0].Hop, what)
+						}
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestCachedPMTUIsNoAnswer: the kernel has learnt 1400 from a PTB; then the path
+// carries 1500. What the kernel believes must neither be reported nor limit us.
+func TestCachedPMTUIsNoAnswer(t *testing.T) {
+	lab := stand(t, netlab.Path(1500, 1400, netlab.PTB{}))
+	for _, raw := range []bool{true, false} {
+		for _, family := range []int{4, 6} {
+			for _, method := range []string{"icmp", "udp"} {
+				require.NoError(t, lab.SetMTU("r1", "r2", 1400))
+				require.NoError(t, lab.SetMTU("r2", "r1", 1400))
+				r := measureIn(t, lab, family, raw, probeOptions{method: method, probes: 3})
+				require.NotNil(t, r.PMTU, r.Error)
+				require.Equal(t, 1400, *r.PMTU)
+				require.Equal(t, 1400, cachedMTU(t, lab, family), "the kernel has learnt it")
+				require.NoError(t, lab.SetMTU("r1", "r2", 1500))
+				require.NoError(t, lab.SetMTU("r2", "r1", 1500))
+				r = measureIn(t, lab, family, raw, probeOptions{method: method, probes: 3})
+				require.NotNil(t, r.PMTU, r.Error)
+				assert.Equal(t, 1500, *r.PMTU, "%s, IPv%d, raw %v", method, family, raw)
+				assert.Equal(t, results.OK, r.Verdict)
+				require.Equal(t, 1400, cachedMTU(t, lab, family), "it still believes so")
+			}
+		}
+	}
+}
+
+// cachedMTU is what the kernel believes of the path from cli to srv.
+func cachedMTU(t *testing.T, lab *netlab.Lab, family int) int {
+	t.Helper()
+	srv, _ := lab.Addr("srv", family)
+	mtu := 0
+	err := lab.Node("cli").Do(func() error {
+		domain, level, name := unix.AF_INET, unix.IPPROTO_IP, unix.IP_MTU
+		var to unix.Sockaddr = &unix.SockaddrInet4{Port: 9, Addr: addr4(srv)}
+		if family == 6 {
+			domain, level, name = unix.AF_INET6, unix.IPPROTO_IPV6, unix.IPV6_MTU
+			to = &unix.SockaddrInet6{Port: 9, Addr: srv.As16()}
+		}
+		fd, err := unix.Socket(domain, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = unix.Close(fd) }()
+		if err := unix.Connect(fd, to); err != nil {
+			return err
+		}
+		mtu, err = unix.GetsockoptInt(fd, level, name)
+		return err
+	})
+	require.NoError(t, err)
+	return mtu
+}
+
+func addr4(a netip.Addr) (b [4]byte) {
+	if a.Is4() {
+		b = a.As4()
+	}
+	return b
+}
+
+// TestNarrowWayBack: where large answers don't come back, auto asks a second
+// method, and tells the two ways apart.
+func TestNarrowWayBack(t *testing.T) {
+	topology, ok := netlab.FindTopology("asymmetric")
+	require.True(t, ok)
+	lab := stand(t, topology)
+	require.NoError(t, lab.SetPTB("r2", netlab.PTB{Mode: netlab.PTBFiltered})) // srv never learns
+	srv, _ := lab.Addr("srv", 6)
+	cli, _ := lab.Addr("cli", 6)
+	there, err := lab.Topology.Walk("cli", srv)
+	require.NoError(t, err)
+	back, err := lab.Topology.Walk("srv", cli)
+	require.NoError(t, err)
+	require.Less(t, back.MTU(), there.MTU())
+
+	r := measureIn(t, lab, 6, true, probeOptions{method: "auto", probes: 3})
+	require.NotNil(t, r.PMTU, r.Error)
+	assert.Equal(t, there.MTU(), *r.PMTU)
+	assert.Equal(t, results.ReverseLimit, r.Verdict, "%+v", r)
+	assert.Equal(t, results.Forward, r.Direction)
+	require.Len(t, r.Methods, 2)
+	assert.Equal(t, back.MTU(), *r.Methods[0].PMTU, "echo measures both ways")
+	assert.Equal(t, there.MTU(), *r.Methods[1].PMTU)
+}
