@@ -11,22 +11,11 @@ import (
 	"pathmtu/plpmtud"
 )
 
-func priors(t *testing.T) []NamedPrior {
-	t.Helper()
-	list, err := Priors()
-	require.NoError(t, err)
-	return list
-}
-
 func prior(t *testing.T, name string) NamedPrior {
 	t.Helper()
-	for _, p := range priors(t) {
-		if p.Name == name {
-			return p
-		}
-	}
-	t.Fatalf("no prior %q", name)
-	return NamedPrior{}
+	list, err := Priors(name)
+	require.NoError(t, err)
+	return list[0]
 }
 
 // Other programs computed these expected times (RTT) for the same searches.
@@ -179,6 +168,30 @@ func TestRandomLossOfOurs(t *testing.T) {
 		assert.Less(t, below, 0.02, "path MTU %d", mtu)
 		assert.Greater(t, mean, 0.998*float64(clean), "path MTU %d", mtu)
 	}
+}
+
+// A data centre with jumbo frames: computed elsewhere for a prior of this kind.
+// There binary searches need 15 to 20 probes.
+func TestJumbo(t *testing.T) {
+	d := prior(t, "D")
+	table := Jumbo(d)
+	rtts := map[string]float64{}
+	for _, row := range table.Rows {
+		var v float64
+		_, err := fmt.Sscan(row[5], &v)
+		require.NoError(t, err)
+		rtts[row[1]+" "+row[0]] = v
+	}
+	for name, want := range map[string]float64{
+		"quinn": 19.3, "s2n-quic": 18.0, "quiche(cf)": 26.2, "msquic": 48.7, "lsquic": 16.0, "linux-sctp": 127.4,
+		"binary(g=4)": 24.2, "binary(g=20)": 19.5, "opt-binary(g=4)": 23.2, "Voelker-OptBinary": 11.4,
+	} {
+		assert.InEpsilon(t, want, rtts[name+" 1.25"], 0.1, name)
+		assert.Less(t, 2*rtts[Ours+" 1.25"], rtts[name+" 1.25"], name)
+	}
+	assert.Less(t, rtts[Ours+" 1.25"], 6.1, "three in a row, computed elsewhere")
+	e := Expect(PathContender(Ours, nil), d.Prior, Range{IPHeader: 20, Base: 1228, Interface: 9000}, 1.25)
+	assert.GreaterOrEqual(t, e.Efficiency, 0.998)
 }
 
 func TestSameSeedSameTables(t *testing.T) {

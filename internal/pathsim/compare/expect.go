@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"pathmtu/plpmtud"
 )
@@ -18,17 +19,18 @@ type NamedPrior struct {
 // priorDir is where the priors of the tables are, below the module's root.
 var priorDir = filepath.Join("plpmtud", "testdata")
 
-// Priors reads the priors A (most paths carry Ethernet frames), B (many tunnels
-// and mobile networks) and C (ignorance: uniform). They are files of this
-// module, found from the working directory or any directory above it.
-func Priors() ([]NamedPrior, error) {
+// Priors reads the priors of the tables: A (most paths carry Ethernet frames),
+// B (many tunnels and mobile networks), C (ignorance: uniform) and D (a data
+// centre with jumbo frames). They are files of this module, found from the
+// working directory or any directory above it.
+func Priors(names ...string) ([]NamedPrior, error) {
 	root, err := moduleRoot()
 	if err != nil {
 		return nil, err
 	}
 	var list []NamedPrior
-	for _, name := range []string{"A", "B", "C"} {
-		file := filepath.Join(root, priorDir, "prior-"+string(name[0]+'a'-'A')+".txt")
+	for _, name := range names {
+		file := filepath.Join(root, priorDir, "prior-"+strings.ToLower(name)+".txt")
 		f, err := os.Open(file)
 		if err != nil {
 			return nil, err

@@ -184,6 +184,35 @@ func Expected(priors []NamedPrior) []*Table {
 	return []*Table{read, waste, all}
 }
 
+// Jumbo returns the expected cost of each search under prior D on an interface
+// of 9000 bytes, each stack configured for that where it can be.
+func Jumbo(d NamedPrior) *Table {
+	t := &Table{
+		Name: "expected-jumbo", Title: "Expected cost of each search under prior D (data centre), IPv4, interface MTU 9000",
+		Note:   "Each stack with its maximum raised where it can be. unused: capacity unused in the first 1000 RTT, in RTT.",
+		Header: []string{"loss_cost", "search", "probes", "lost", "bytes", "rtts", "efficiency_pct", "unused_rtts"},
+	}
+	type job struct {
+		loss float64
+		c    Contender
+	}
+	var jobs []job
+	own := plpmtud.OptimalFor(d.Prior)
+	for _, l := range []float64{LossCosts[0], LossCosts[2]} {
+		for _, c := range append(Stacks(), PathContender(Ours, nil), PathContender(oursOwnPrior, own)) {
+			jobs = append(jobs, job{l, c})
+		}
+	}
+	for i, e := range each(len(jobs), func(i int) Expectation {
+		r := pathSettings[2].stackRange(jobs[i].c.Name)
+		r.Base = Common.Base
+		return Expect(jobs[i].c, d.Prior, r, jobs[i].loss)
+	}) {
+		t.add(fmt.Sprint(jobs[i].loss), jobs[i].c.Name, e.Probes, e.Lost, e.Bytes, e.RTTs, 100*e.Efficiency, e.Unused)
+	}
+	return t
+}
+
 // oursOwnPrior is package plpmtud with the prior that it is judged by.
 const oursOwnPrior = Ours + ", own prior"
 

@@ -58,7 +58,11 @@ func run(scale compare.Scale, quick bool, out string, now time.Time) error {
 }
 
 func compute(scale compare.Scale) ([]*compare.Table, error) {
-	priors, err := compare.Priors()
+	priors, err := compare.Priors("A", "B", "C")
+	if err != nil {
+		return nil, err
+	}
+	jumbo, err := compare.Priors("D")
 	if err != nil {
 		return nil, err
 	}
@@ -70,6 +74,7 @@ func compute(scale compare.Scale) ([]*compare.Table, error) {
 		{"path MTUs", compare.Paths},
 		{"expected times", func() []*compare.Table { return compare.Expected(priors) }},
 		{"rivals", func() []*compare.Table { return compare.RivalTables(compare.Rivals(priors, compare.LossCosts)) }},
+		{"jumbo", func() []*compare.Table { return []*compare.Table{compare.Jumbo(jumbo[0])} }},
 		{"random loss", func() []*compare.Table { return []*compare.Table{compare.RandomLoss(scale)} }},
 		{"false verdicts", func() []*compare.Table { return []*compare.Table{compare.FalseVerdicts(scale)} }},
 		{"detection delay", func() []*compare.Table { return []*compare.Table{compare.Delays(scale)} }},
