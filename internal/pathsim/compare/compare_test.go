@@ -194,6 +194,28 @@ func TestJumbo(t *testing.T) {
 	assert.GreaterOrEqual(t, e.Efficiency, 0.998)
 }
 
+// Where routers answer, two probes are enough (D4.6.2-5).
+func TestTooBigEndsTheSearch(t *testing.T) {
+	for _, name := range []string{"A", "B", "C"} {
+		for _, l := range LossCosts {
+			answered := Contender{Run: func(t Trial) Outcome {
+				t.TooBig = func() bool { return true }
+				o := PathContender(Ours, nil).Run(t)
+				if o.Final != t.PathMTU {
+					panic(fmt.Sprintf("path MTU %d: found %d", t.PathMTU, o.Final))
+				}
+				return o
+			}}
+			silent := Expect(PathContender(Ours, nil), prior(t, name).Prior, Common, l)
+			e := Expect(answered, prior(t, name).Prior, Common, l)
+			assert.LessOrEqual(t, e.RTTs, silent.RTTs)
+			if l < 20 {
+				assert.LessOrEqual(t, e.RTTs, 2.0, "prior %s, L=%g", name, l)
+			}
+		}
+	}
+}
+
 func TestSameSeedSameTables(t *testing.T) {
 	scale := Scale{Seed: 3, Packets: 500, Seeds: 2, Runs: 50}
 	for _, f := range []func(Scale) *Table{FalseVerdicts, Delays, RandomLoss} {

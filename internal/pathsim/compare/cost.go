@@ -40,6 +40,10 @@ type Trial struct {
 	PathMTU  int         // bytes of IP packet
 	LossCost float64     // round trips
 	Lose     func() bool // whether a probe that fits is lost all the same; nil: never
+	// TooBig says whether a router answers a probe that does not fit with a
+	// Packet Too Big message, which is there after a round trip; nil: never. The
+	// baselines don't listen.
+	TooBig func() bool
 }
 
 // A Contender is a search under comparison.

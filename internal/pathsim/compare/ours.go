@@ -76,6 +76,10 @@ func runPath(search plpmtud.Search, t Trial) (Outcome, error) {
 		case acked:
 			now = now.Add(costRTT)
 			p.Acked(now, probe.ID)
+		case probe.Size+headers > t.PathMTU && t.TooBig != nil && t.TooBig():
+			o.Lost++
+			now = now.Add(costRTT)
+			p.Hint(now, plpmtud.Hint{Source: plpmtud.PacketTooBig, MTU: t.PathMTU})
 		case timer:
 			o.Lost++
 			now = now.Add(delay)

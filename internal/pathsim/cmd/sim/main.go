@@ -75,6 +75,7 @@ func compute(scale compare.Scale) ([]*compare.Table, error) {
 		{"expected times", func() []*compare.Table { return compare.Expected(priors) }},
 		{"rivals", func() []*compare.Table { return compare.RivalTables(compare.Rivals(priors, compare.LossCosts)) }},
 		{"jumbo", func() []*compare.Table { return []*compare.Table{compare.Jumbo(jumbo[0])} }},
+		{"too big", func() []*compare.Table { return []*compare.Table{compare.TooBig(priors, scale)} }},
 		{"random loss", func() []*compare.Table { return []*compare.Table{compare.RandomLoss(scale)} }},
 		{"false verdicts", func() []*compare.Table { return []*compare.Table{compare.FalseVerdicts(scale)} }},
 		{"detection delay", func() []*compare.Table { return []*compare.Table{compare.Delays(scale)} }},
