@@ -35,9 +35,9 @@ func newHostCommand() *cobra.Command {
 network namespace, and answers at them: ICMPv6 echo, UDP echo, the Minimum Path MTU
 option (RFC 9268), unknown options and headers as RFC 8200 asks.
 
-On afpacket and afxdp interfaces the kernel answers Neighbor Discovery for the
-addresses (as a proxy), and holds the routes. A tun interface is made by the verb; every
-packet that the kernel routes to it reaches the host.`,
+On afpacket and afxdp interfaces the host answers Neighbor Solicitations for its
+addresses itself, and the kernel holds the routes. A tun interface is made by the
+verb; every packet that the kernel routes to it reaches the host.`,
 		Example: `  pmtu host --port eth0 --address 2001:db8::99
   pmtu host --datapath tun --port echo0 --address 2001:db8:e::1 --mtu 1500`,
 		Args: cobra.NoArgs,
@@ -51,8 +51,6 @@ packet that the kernel routes to it reaches the host.`,
 	f.StringVar(&o.gateway, "gateway", "", "next hop for everything beyond the link; without it, the kernel's routes")
 	f.UintSliceVar(&o.ports, "echo-port", []uint{7}, "UDP ports that send everything back")
 	f.BoolVar(&o.noHBH, "no-min-pmtu", false, "do not know the option 0x30")
-	_ = cmd.MarkFlagRequired("port")
-	_ = cmd.MarkFlagRequired("address")
 	return cmd
 }
 
@@ -61,6 +59,9 @@ func (o hostOptions) config() (cfg datapath.UserRouterConfig, h host.Config, err
 	kind, err := datapath.ParseKind(o.datapath)
 	if err != nil {
 		return cfg, h, usageError{err}
+	}
+	if o.iface == "" || len(o.addrs) == 0 {
+		return cfg, h, usagef("port %q, address %q: both are needed", o.iface, o.addrs)
 	}
 	for _, s := range o.addrs {
 		a, err := netip.ParseAddr(s)

@@ -2,10 +2,10 @@ package datapath
 
 import (
 	"fmt"
+	"net/netip"
 	"sync/atomic"
 	"unsafe"
 
-	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 )
 
@@ -18,8 +18,12 @@ type AFPacketConfig struct {
 	// port hides them from the kernel, so that a kernel which forwards doesn't
 	// send each of them a second time.
 	NoShield bool
+	// Solicitations makes a port that receives only Neighbor Solicitations to
+	// the solicited-node multicast addresses of these addresses, and leaves
+	// them to the kernel as well.
+	Solicitations []netip.Addr
 	// Local holds the addresses whose packets stay with the kernel. Needed
-	// unless NoShield.
+	// unless NoShield, or with Solicitations.
 	Local *LocalSet
 }
 
@@ -55,7 +59,7 @@ func OpenAFPacket(cfg AFPacketConfig) (_ Port, err error) {
 	if p.mtu, err = newMTUReader(info.Name); err != nil {
 		return nil, err
 	}
-	if !cfg.NoShield {
+	if !cfg.NoShield && cfg.Solicitations == nil {
 		if p.shield, err = openShield(info.Index, cfg.Local); err != nil {
 			return nil, err
 		}
@@ -63,7 +67,7 @@ func OpenAFPacket(cfg AFPacketConfig) (_ Port, err error) {
 	if p.rx, err = packetSocket(); err != nil {
 		return nil, err
 	}
-	if err = p.openRx(cfg.RingBytes); err != nil {
+	if err = p.openRx(cfg); err != nil {
 		return nil, err
 	}
 	if p.tx, err = packetSocket(); err != nil {
@@ -81,7 +85,7 @@ func packetSocket() (int, error) {
 	return fd, nil
 }
 
-func (p *packetPort) openRx(ringBytes int) error {
+func (p *packetPort) openRx(cfg AFPacketConfig) error {
 	for _, o := range []struct{ name, value int }{
 		{unix.PACKET_VERSION, unix.TPACKET_V3},
 		{unix.PACKET_VNET_HDR, 1},
@@ -91,10 +95,17 @@ func (p *packetPort) openRx(ringBytes int) error {
 			return &NotSupportedError{Feature: "AF_PACKET", Reason: fmt.Sprintf("packet option %d", o.name), Err: err}
 		}
 	}
-	if err := attachIPv6Filter(p.rx); err != nil {
+	filter := transitFilter
+	if cfg.Solicitations != nil {
+		filter = solicitationFilter
+		if err := joinSolicitedNodes(p.rx, p.info.Index, cfg.Solicitations); err != nil {
+			return err
+		}
+	}
+	if err := attachFilter(p.rx, filter); err != nil {
 		return err
 	}
-	if err := p.rxRing.open(p.rx, ringBytes); err != nil {
+	if err := p.rxRing.open(p.rx, cfg.RingBytes); err != nil {
 		return err
 	}
 	// ETH_P_ALL taps come before the ingress hook that the shield uses; a tap
@@ -125,31 +136,6 @@ func bindPacket(fd, index, proto int) error {
 	return nil
 }
 
-// attachIPv6Filter keeps IPv6 frames to a unicast address that is not
-// link-local. Neighbor Discovery to a global address of the router passes; the
-// router finds that it is local and leaves it to the kernel.
-func attachIPv6Filter(fd int) error {
-	raw, err := bpf.Assemble([]bpf.Instruction{
-		bpf.LoadAbsolute{Off: 12, Size: 2},
-		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: etherIPv6, SkipTrue: 5},
-		bpf.LoadAbsolute{Off: etherLen + 24, Size: 1},
-		bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0xff, SkipTrue: 3},
-		bpf.LoadAbsolute{Off: etherLen + 24, Size: 2},
-		bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: 0xffc0},
-		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: 0xfe80, SkipTrue: 1},
-		bpf.RetConstant{Val: 0},
-		bpf.RetConstant{Val: 1 << 18},
-	})
-	if err != nil {
-		return err
-	}
-	f := make([]unix.SockFilter, len(raw))
-	for i, r := range raw {
-		f[i] = unix.SockFilter{Code: r.Op, Jt: r.Jt, Jf: r.Jf, K: r.K}
-	}
-	return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(f)), Filter: &f[0]})
-}
-
 func (p *packetPort) Info() Info {
 	p.info.MTU = p.mtu.read(p.info.MTU)
 	return p.info
@@ -158,8 +144,10 @@ func (p *packetPort) Info() Info {
 func (p *packetPort) FD() int { return p.rx }
 
 func (p *packetPort) Stats() Stats {
-	s := p.c.snapshot()
-	return s
+	if st, err := unix.GetsockoptTpacketStatsV3(p.rx, unix.SOL_PACKET, unix.PACKET_STATISTICS); err == nil {
+		p.c.rxDropped.Add(uint64(st.Drops)) // asking resets the kernel's count
+	}
+	return p.c.snapshot()
 }
 
 func (p *packetPort) Recv(b *Batch) error { return p.rxRing.recv(b, &p.c) }

@@ -32,6 +32,7 @@ type Forwarding struct {
 	stats forwardingCounters
 
 	local  Local
+	asking []int               // for each further port: the port whose Own addresses it asks for
 	own    map[netip.Addr]bool // addresses of local
 	hostly bool                // forward nothing
 	in     int                 // port of the packet that local handles
@@ -75,8 +76,14 @@ func (f *Forwarding) SetLocal(local Local, own map[netip.Addr]bool, hostly bool)
 	f.local, f.own, f.hostly = local, own, hostly
 }
 
-// Packet implements Handler.
+// Packet implements Handler. Ports beyond those of the router receive Neighbor
+// Solicitations for the local host.
 func (f *Forwarding) Packet(in int, pkt []byte, now time.Time) {
+	if in >= len(f.ports) {
+		f.in, f.now = f.asking[in-len(f.ports)], now
+		f.local.Packet(pkt, now, f.reply)
+		return
+	}
 	if f.hostly && !f.mine(pkt) {
 		f.stats.notForwarded.Add(1)
 		return

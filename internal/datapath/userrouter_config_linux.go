@@ -16,8 +16,8 @@ type PortSpec struct {
 	// Addr is the source of ICMPv6 errors; invalid: the interface's first
 	// global address.
 	Addr netip.Addr
-	// Own are addresses that no kernel owns: packets to them go to Local. For
-	// ports with a link layer the kernel answers Neighbor Solicitations.
+	// Own are addresses that no kernel owns: packets to them go to Local, and
+	// so do Neighbor Solicitations for them.
 	Own      []netip.Addr
 	Policy   router.Policy
 	Truncate bool

@@ -27,7 +27,10 @@ type UserRouter struct {
 	r     *router.Router
 	fwd   *Forwarding
 	loop  *Loop
-	proxy []*proxy
+	// ask are ports that receive Neighbor Solicitations for Own addresses,
+	// and asks the ports that they belong to.
+	ask  []Port
+	asks []int
 }
 
 // OpenUserRouter opens everything in the network namespace of the calling
@@ -73,7 +76,8 @@ func OpenUserRouter(cfg UserRouterConfig) (_ *UserRouter, err error) {
 		}
 	}
 	u.fwd.SetLocal(cfg.Local, own, cfg.Host)
-	if u.loop, err = NewLoop(u.fwd, u.ports...); err != nil {
+	u.fwd.asking = u.asks
+	if u.loop, err = NewLoop(u.fwd, slices.Concat(u.ports, u.ask)...); err != nil {
 		return nil, err
 	}
 	u.refreshMTUs()
@@ -156,10 +160,10 @@ func (u *UserRouter) openPort(s PortSpec) (p Port, err error) {
 	if err == nil && u.fast != nil && s.Kind == KindAFXDP {
 		err = u.fast.AddPort(in.Index)
 	}
-	if err == nil && len(s.Own) > 0 {
-		var px *proxy
-		if px, err = openProxy(u.k.h, in, s.Own); err == nil {
-			u.proxy = append(u.proxy, px)
+	if err == nil && len(s.Own) > 0 && u.cfg.Local != nil {
+		var ask Port
+		if ask, err = OpenAFPacket(AFPacketConfig{Interface: s.Name, RingBytes: 1 << 20, Solicitations: s.Own}); err == nil {
+			u.ask, u.asks = append(u.ask, ask), append(u.asks, len(u.ports))
 		}
 	}
 	if err != nil {
@@ -308,11 +312,8 @@ func (u *UserRouter) FastPorts() []string {
 // Close frees everything after Run has ended.
 func (u *UserRouter) Close() error {
 	var errs []error
-	for _, p := range u.ports {
+	for _, p := range slices.Concat(u.ports, u.ask) {
 		errs = append(errs, p.Close())
-	}
-	for _, p := range u.proxy {
-		p.close()
 	}
 	if u.k != nil {
 		errs = append(errs, u.k.Close())

@@ -85,8 +85,20 @@ const (
 	typeAdvertisement = 136
 )
 
+// asked reports whether p is a Neighbor Solicitation to the solicited-node
+// multicast address of one of our addresses (RFC 4291 section 2.7.1).
+func (h *Host) asked(p ip6.Packet) bool {
+	const target = ip6.HeaderLen + 8
+	if p[6] != ip6.ProtoICMPv6 || len(p) < target+16 || p[40] != typeSolicitation {
+		return false
+	}
+	a := [16]byte(p[target:])
+	node := netip.AddrFrom16([16]byte{0: 0xff, 1: 2, 11: 1, 12: 0xff, 13: a[13], 14: a[14], 15: a[15]})
+	return h.addrs[netip.AddrFrom16(a)] && p.Dst() == node
+}
+
 // solicited answers a Neighbor Solicitation (RFC 4861 sections 4.3, 7.1.1 and
-// 7.2.4) that came to one of our unicast addresses.
+// 7.2.4).
 func (h *Host) solicited(p ip6.Packet, m []byte, send func([]byte)) {
 	target := netip.AddrFrom16([16]byte(m[8:24]))
 	if p.HopLimit() != 255 || m[1] != 0 || !h.addrs[target] || p.Src().IsUnspecified() || !wholeOptions(m[24:]) {

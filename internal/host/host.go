@@ -97,7 +97,7 @@ func (h *Host) Packet(b []byte, now time.Time, send func(pkt []byte)) {
 		h.counters.Malformed++
 		return
 	}
-	if !h.addrs[p.Dst()] || p[8] == 0xff {
+	if !h.addrs[p.Dst()] && !h.asked(p) || p[8] == 0xff {
 		h.counters.NotOurs++
 		return
 	}

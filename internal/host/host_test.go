@@ -217,6 +217,22 @@ func solicitation(hop uint8) ip6.Packet {
 	return b
 }
 
+func TestMulticastSolicitation(t *testing.T) {
+	p := solicitation(255)
+	p.SetDst(netip.MustParseAddr("ff02::1:ff00:1"))
+	require.True(t, p.SetChecksum(ip6.Limits{}))
+	out := ask(t, newHost(t, nil), p, t0)
+	require.Len(t, out, 1)
+	assert.Equal(t, us, out[0].Src())
+	p.SetDst(netip.MustParseAddr("ff02::1:ff00:2"))
+	require.True(t, p.SetChecksum(ip6.Limits{}))
+	assert.Empty(t, ask(t, newHost(t, nil), p, t0), "another node's")
+	e := echoRequest("x")
+	e.SetDst(netip.MustParseAddr("ff02::1:ff00:1"))
+	require.True(t, e.SetChecksum(ip6.Limits{}))
+	assert.Empty(t, ask(t, newHost(t, nil), e, t0), "nothing but a solicitation")
+}
+
 func TestNeighborSolicitation(t *testing.T) {
 	out := ask(t, newHost(t, nil), solicitation(255), t0)
 	require.Len(t, out, 1)
