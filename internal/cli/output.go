@@ -18,7 +18,6 @@ type reporter struct {
 	out   io.Writer
 	json  *results.Writer          // nil: for people
 	bar   *progressbar.ProgressBar // nil: standard error is no terminal
-	count int
 }
 
 func newReporter(out, errOut io.Writer, json bool, hosts int) *reporter {

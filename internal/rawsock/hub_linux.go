@@ -57,7 +57,8 @@ func openRaw(v6 bool) (*socket.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := setOptions(c, probing(v6)); err == nil {
+	err = setOptions(c, probing(v6))
+	if err == nil {
 		err = filter(c, v6)
 	}
 	if err != nil {
