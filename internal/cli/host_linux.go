@@ -24,6 +24,7 @@ type hostOptions struct {
 	gateway  string
 	ports    []uint
 	noHBH    bool
+	noCut    bool
 }
 
 func newHostCommand() *cobra.Command {
@@ -33,7 +34,8 @@ func newHostCommand() *cobra.Command {
 		Short: "Be an IPv6 host in user space that answers measurements",
 		Long: `Host owns IPv6 addresses that the kernel does not have, on an interface of this
 network namespace, and answers at them: ICMPv6 echo, UDP echo, the Minimum Path MTU
-option (RFC 9268), unknown options and headers as RFC 8200 asks.
+option (RFC 9268), truncated packets with a Packet Too Big
+(draft-leddy-6man-truncate), unknown options and headers as RFC 8200 asks.
 
 On afpacket and afxdp interfaces the host answers Neighbor Solicitations for its
 addresses itself, and the kernel holds the routes. A tun interface is made by the
@@ -51,6 +53,7 @@ verb; every packet that the kernel routes to it reaches the host.`,
 	f.StringVar(&o.gateway, "gateway", "", "next hop for everything beyond the link; without it, the kernel's routes")
 	f.UintSliceVar(&o.ports, "echo-port", []uint{7}, "UDP ports that send everything back")
 	f.BoolVar(&o.noHBH, "no-min-pmtu", false, "do not know the option 0x30")
+	f.BoolVar(&o.noCut, "no-truncation", false, "do not know truncated packets: answer with a Parameter Problem")
 	return cmd
 }
 
@@ -79,7 +82,7 @@ func (o hostOptions) config() (cfg datapath.UserRouterConfig, h host.Config, err
 	if o.mtu != 0 && (o.mtu < ip6.MinMTU || o.mtu > 65535) {
 		return cfg, h, usagef("mtu %d: want %d to 65535", o.mtu, ip6.MinMTU)
 	}
-	h.NoHopByHop = o.noHBH
+	h.NoHopByHop, h.NoTruncation = o.noHBH, o.noCut
 	cfg.Host = true
 	cfg.KernelRoutes = kind != datapath.KindTUN
 	cfg.Ports = []datapath.PortSpec{{Name: o.iface, Kind: kind, MTU: o.mtu, Own: h.Addrs}}
@@ -127,8 +130,8 @@ func runHost(cmd *cobra.Command, o hostOptions) error {
 		return err
 	}
 	c := h.Counters()
-	fmt.Fprintf(cmd.ErrOrStderr(), "%s: %d echo requests, %d datagrams echoed, %d answers with Min-PMTU, %d ICMPv6 errors\n",
-		cmd.CommandPath(), c.Echoes, c.UDPEchoes, c.MinPMTU, c.Errors)
+	fmt.Fprintf(cmd.ErrOrStderr(), "%s: %d echo requests, %d datagrams echoed, %d answers with Min-PMTU, %d truncated packets, %d ICMPv6 errors\n",
+		cmd.CommandPath(), c.Echoes, c.UDPEchoes, c.MinPMTU, c.Truncation.Truncated, c.Errors)
 	return nil
 }
 
@@ -146,7 +149,7 @@ func newErrorBudget() func(time.Time) bool {
 // attachHost lets the router answer at the addresses of its TUN ports, which no
 // kernel has.
 func attachHost(cfg *datapath.UserRouterConfig) error {
-	hc := host.Config{LinkMTU: 65535, Errors: newErrorBudget(), NoHopByHop: true}
+	hc := host.Config{LinkMTU: 65535, Errors: newErrorBudget(), NoHopByHop: true, NoTruncation: true}
 	for _, s := range cfg.Ports {
 		hc.Addrs = append(hc.Addrs, s.Own...)
 	}

@@ -10,6 +10,7 @@
 //	Neighbor Solicitation   Neighbor Advertisement (links with addresses only)
 //	unknown option, header  as RFC 8200 asks: skip, discard, Parameter Problem
 //	option 0x30 with R      the answer rides on the reply, or on an empty datagram
+//	Truncated               discarded, Packet Too Big with the length that arrived
 //
 // Every checksum is verified before anything is answered or believed.
 //

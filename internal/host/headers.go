@@ -47,7 +47,7 @@ func (h *Host) headers(p ip6.Packet, now time.Time, send func([]byte)) (ip6.Uppe
 }
 
 func (h *Host) known(header uint8, o ip6.Option) bool {
-	return header == ip6.ProtoHopByHop && o.Type == hbh.Type
+	return header == ip6.ProtoHopByHop && o.Type == hbh.Type || header == ip6.ProtoDestOpts && h.isEnhanced(o.Type)
 }
 
 // problem reports whether the walk met one, and answers it.

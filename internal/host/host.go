@@ -9,6 +9,7 @@ import (
 
 	"pathmtu/hbh"
 	"pathmtu/internal/ip6"
+	"pathmtu/truncate"
 )
 
 // Config describes a host. Zero fields are the defaults stated.
@@ -24,6 +25,10 @@ type Config struct {
 	EchoPorts []uint16
 	// NoHopByHop turns the option 0x30 off: it is skipped as unknown.
 	NoHopByHop bool
+	// NoTruncation turns packet truncation off: its options are unknown.
+	// Otherwise Truncation reads them; the zero value is revision T1.
+	NoTruncation bool
+	Truncation   truncate.Reader
 	// Budgets may be nil: no limit. Errors is asked before each ICMPv6 error
 	// (RFC 4443 section 2.4 (f)).
 	Errors func(now time.Time) bool
@@ -43,6 +48,7 @@ type Counters struct {
 	MinPMTUEmpty                                         uint64 // of them, sent for that alone
 	Errors, ErrorBudget                                  uint64
 	TooLong                                              uint64 // replies larger than the link, not sent
+	Truncation                                           truncate.DestinationCounters
 }
 
 // Host answers. It belongs to one goroutine.
@@ -50,6 +56,7 @@ type Host struct {
 	cfg      Config
 	addrs    map[netip.Addr]bool
 	mtu      *hbh.Host
+	cut      *truncate.Destination // nil: truncation is not known
 	counters Counters
 	buf, out []byte
 }
@@ -79,7 +86,9 @@ func New(cfg Config) (*Host, error) {
 			return nil, err
 		}
 	}
-	return h, nil
+	var err error
+	h.cut, err = newDestination(cfg)
+	return h, err
 }
 
 // Counters returns a copy of the counters.
@@ -99,6 +108,9 @@ func (h *Host) Packet(b []byte, now time.Time, send func(pkt []byte)) {
 	}
 	if !h.addrs[p.Dst()] && !h.asked(p) || p[8] == 0xff {
 		h.counters.NotOurs++
+		return
+	}
+	if p = h.truncated(p, now, send); p == nil {
 		return
 	}
 	up, ok := h.headers(p, now, send)

@@ -30,6 +30,9 @@ func (h *Host) truncated(p ip6.Packet, now time.Time, send func([]byte)) ip6.Pac
 		return p
 	}
 	d := h.cut.Receive(now, p, ip6.Arrival{})
+	if d.Problem.Reason != ip6.NoProblem {
+		return p // headers says what is wrong
+	}
 	h.counters.Truncation = h.cut.Counters
 	if d.Answer != truncate.NoAnswer {
 		var err error
@@ -44,7 +47,16 @@ func (h *Host) truncated(p ip6.Packet, now time.Time, send func([]byte)) ip6.Pac
 	return d.Packet(p)
 }
 
-// isTruncation reports whether an option is one that truncated has dealt with.
-func (h *Host) isTruncation(typ uint8) bool {
-	return h.cut != nil && h.codes.Has(typ)
+// isEnhanced reports whether an option of a Destination Options header is the
+// Enhanced one of revision T0, the only one that asks for a Parameter Problem
+// where it is unknown and yet may be part of a packet that is delivered.
+func (h *Host) isEnhanced(typ uint8) bool {
+	if h.cut == nil || h.cfg.Truncation.Revision != truncate.T0 {
+		return false
+	}
+	codes := h.cfg.Truncation.Codes
+	if codes == (truncate.Codes{}) {
+		codes = truncate.DefaultCodes
+	}
+	return typ == codes.Enhanced
 }
