@@ -2,7 +2,6 @@ package udpopt
 
 import (
 	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"net/netip"
 	"testing"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"pgregory.net/rapid"
 
 	"pathmtu/plpmtud"
 )
@@ -25,137 +23,6 @@ func newEngine(t require.TestingT, c Config) *Engine {
 	e, err := New(c)
 	require.NoError(t, err)
 	return e
-}
-
-// wire is a path between two engines on virtual time: it drops what is larger
-// than its MTU, and tells the sender so or not.
-type wire struct {
-	t       require.TestingT
-	now     time.Time
-	ends    [2]*Engine
-	addr    [2]netip.AddrPort
-	mtu     int
-	ptb     bool
-	deaf    bool // the far end knows no UDP Options
-	delay   time.Duration
-	flying  []flight
-	packets [][]byte // all that was sent from end 0
-}
-
-type flight struct {
-	at  time.Time
-	to  int
-	p   []byte
-	ptb bool
-}
-
-func newWire(t require.TestingT, a, b Config, mtu int) *wire {
-	return &wire{t: t, now: t0, mtu: mtu, delay: 10 * time.Millisecond,
-		ends: [2]*Engine{newEngine(t, a), newEngine(t, b)}, addr: [2]netip.AddrPort{a.Local, b.Local}}
-}
-
-func (w *wire) header() int {
-	if w.addr[0].Addr().Is4() {
-		return 20
-	}
-	return 40
-}
-
-// run lets d go by.
-func (w *wire) run(d time.Duration) {
-	end := w.now.Add(d)
-	for steps := 0; ; steps++ {
-		require.Less(w.t, steps, 100_000, "no end")
-		for i, e := range w.ends {
-			for {
-				p, ok := e.Poll(w.now, nil)
-				if !ok {
-					break
-				}
-				if i == 0 {
-					w.packets = append(w.packets, p)
-				}
-				w.send(i, p)
-			}
-		}
-		next := end
-		for _, e := range w.ends {
-			if n := e.Next(w.now); !n.IsZero() && n.Before(next) {
-				next = n
-			}
-		}
-		first := -1
-		for i, f := range w.flying {
-			if !f.at.After(next) && (first < 0 || f.at.Before(w.flying[first].at)) {
-				first = i
-			}
-		}
-		if first < 0 {
-			if !next.Before(end) {
-				w.now = end
-				return
-			}
-			w.now = next
-			continue
-		}
-		f := w.flying[first]
-		w.flying = append(w.flying[:first], w.flying[first+1:]...)
-		if f.at.After(w.now) {
-			w.now = f.at
-		}
-		w.arrive(f)
-	}
-}
-
-func (w *wire) send(from int, p []byte) {
-	f := flight{at: w.now.Add(w.delay), to: 1 - from, p: p}
-	if w.header()+len(p) > w.mtu {
-		if !w.ptb {
-			return
-		}
-		f.to, f.ptb = from, true
-	}
-	w.flying = append(w.flying, f)
-}
-
-func (w *wire) arrive(f flight) {
-	e := w.ends[f.to]
-	if f.ptb {
-		e.PTB(w.now, w.mtu, ipPacket(w.addr[f.to], w.addr[1-f.to], f.p))
-		return
-	}
-	if w.deaf && f.to == 1 {
-		return
-	}
-	r := Receive(w.addr[1-f.to].Addr(), w.addr[f.to].Addr(), f.p)
-	require.NoError(w.t, r.Err)
-	require.Equal(w.t, Deliver, r.Do)
-	e.Receive(w.now, r.Options)
-}
-
-// ipPacket puts an IP header in front of an IP payload.
-func ipPacket(src, dst netip.AddrPort, p []byte) []byte {
-	if src.Addr().Is4() {
-		h := make([]byte, 20, 20+len(p))
-		h[0], h[8], h[9] = 0x45, 64, protoUDP
-		binary.BigEndian.PutUint16(h[2:], uint16(20+len(p)))
-		h[6] = 0x40
-		copy(h[12:], src.Addr().AsSlice())
-		copy(h[16:], dst.Addr().AsSlice())
-		return append(h, p...)
-	}
-	h := make([]byte, 40, 40+len(p))
-	h[0], h[6], h[7] = 0x60, protoUDP, 64
-	binary.BigEndian.PutUint16(h[4:], uint16(len(p)))
-	copy(h[8:], src.Addr().AsSlice())
-	copy(h[24:], dst.Addr().AsSlice())
-	return append(h, p...)
-}
-
-func quote(t require.TestingT, src, dst netip.AddrPort, token Token) []byte {
-	p, err := AppendDatagram(nil, src, dst, nil, AppendREQ(nil, token), 1400)
-	require.NoError(t, err)
-	return ipPacket(src, dst, p)
 }
 
 // Both ends find the MTU of the path, with PTBs and without, and the search of
@@ -195,36 +62,6 @@ func TestDiscovery(t *testing.T) {
 			w.checkProbes()
 		})
 	}
-}
-
-// checkProbes looks at every packet that end 0 sent.
-// U4.1-1, U4.1-2: the first is padded to BASE_PLPMTU and carries REQ;
-// D3-4a, U4.2-2, U4.2-3, U4.3-2, U4.5-2: so do all the others, without data, each with
-// a token of its own (U3.1-2).
-func (w *wire) checkProbes() {
-	tokens := map[Token]bool{}
-	probes := 0
-	for _, p := range w.packets {
-		r := Receive(w.addr[0].Addr(), w.addr[1].Addr(), p)
-		require.Equal(w.t, Deliver, r.Do)
-		require.Empty(w.t, r.UserData)
-		require.Equal(w.t, uint16(headerLen), r.Length)
-		if r.Options.Has(RES) {
-			require.False(w.t, r.Options.Has(REQ))
-			require.Less(w.t, len(p), 40, "an answer is small")
-			continue
-		}
-		token, ok := r.Options.REQ()
-		require.True(w.t, ok)
-		require.False(w.t, tokens[token])
-		tokens[token] = true
-		if probes == 0 {
-			require.Equal(w.t, headerLen+w.ends[0].base, len(p))
-		}
-		probes++
-	}
-	require.NotZero(w.t, probes)
-	require.EqualValues(w.t, probes, w.ends[0].Counters().Probes)
 }
 
 // U3-1, U3-2, U3-3: an engine that is not enabled sends nothing, answers
@@ -460,102 +297,6 @@ func TestAnswerWithData(t *testing.T) {
 	assert.EqualValues(t, 2, e.Counters().Responses)
 	_, _, err = e.Data(nil, append(full, 0))
 	assert.EqualError(t, err, "udpopt: user data of 41 bytes, want at most 40 (the PLPMTU)")
-}
-
-// U5.2-2, U5.2-3, U5.2-4, U8-1: a PTB counts only with addresses, ports and a
-// token that was sent.
-func TestPTBValidation(t *testing.T) {
-	for _, six := range []bool{false, true} {
-		a, b, head := a4, b4, 20
-		if six {
-			a, b, head = a6, b6, 40
-		}
-		w := newWire(t, config(a, b), config(b, a), 1500)
-		e := w.ends[0]
-		e.Start(w.now)
-		w.run(time.Minute)
-		require.Equal(t, 1500, e.MTU())
-		last := ipPacket(a, b, w.packets[len(w.packets)-1])
-		change := func(at int) []byte {
-			q := append([]byte{}, last...)
-			q[at] ^= 1
-			return q
-		}
-		for name, q := range map[string][]byte{
-			"source address":      change(head - 1 - int(a.Addr().BitLen()/8)),
-			"destination address": change(head - 1),
-			"source port":         change(head + 1),
-			"destination port":    change(head + 3),
-			"UDP Length too long": change(head + 4),
-			"token":               change(head + headerLen + ocsLen + 2),
-			"kind":                change(head + headerLen + ocsLen),
-			"length":              change(head + headerLen + ocsLen + 1),
-			"protocol":            change(map[bool]int{false: 9, true: 6}[six]),
-			"version":             append([]byte{last[0] ^ 0x10}, last[1:]...),
-			"no UDP payload":      last[:head+headerLen],
-			"another token":       quote(t, a, b, 1),
-			"nothing":             nil,
-		} {
-			assert.False(t, e.PTB(w.now, 1400, q), name)
-		}
-		for n := range head + headerLen + ocsLen + lenEcho {
-			assert.False(t, e.PTB(w.now, 1400, last[:n]), "quote of %d bytes", n)
-		}
-		assert.Equal(t, 1500, e.MTU())
-		assert.Zero(t, e.Counters().PTBUsed)
-		assert.False(t, e.PTB(w.now.Add(MSL+time.Second), 1400, last), "stale")
-		w.run(MSL)
-		w.run(time.Minute) // a fresh confirmation
-		last = ipPacket(a, b, w.packets[len(w.packets)-1])
-		// As little as reaches the token is enough.
-		assert.True(t, e.PTB(w.now, 1400, last[:head+headerLen+ocsLen+lenEcho]))
-		assert.EqualValues(t, 1, e.Counters().PTBUsed)
-		assert.Less(t, e.MTU(), 1401, "D4.6.2-4")
-	}
-}
-
-// D3-6c, D4.6.2-1: not even a valid PTB raises the PLPMTU.
-func TestPTBNeverRaises(t *testing.T) {
-	w := newWire(t, config(a4, b4), config(b4, a4), 1300)
-	e := w.ends[0]
-	e.Start(w.now)
-	w.run(3 * time.Minute)
-	before := e.PLPMTU()
-	for mtu := range 2000 {
-		was := e.PLPMTU()
-		e.PTB(w.now, mtu, ipPacket(a4, b4, w.packets[len(w.packets)-1]))
-		require.LessOrEqual(t, e.PLPMTU(), was)
-	}
-	assert.LessOrEqual(t, e.PLPMTU(), before)
-}
-
-// An RES that is replayed, forged or for another path changes nothing.
-func TestForgedAnswers(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		c := config(a4, b4)
-		e := newEngine(t, c)
-		e.Start(t0)
-		p, ok := e.Poll(t0, nil)
-		require.True(t, ok)
-		token, _ := Receive(a4.Addr(), b4.Addr(), p).Options.REQ()
-		forged := Token(rapid.Uint32().Draw(t, "token"))
-		if forged == token {
-			return
-		}
-		state, size := e.State(), e.PLPMTU()
-		e.Receive(t0, Receive(b4.Addr(), a4.Addr(), mustAppend(t, b4, a4, AppendRES(nil, forged))).Options)
-		if e.State() != state || e.PLPMTU() != size || e.Answered() {
-			t.Fatal("a forged token was believed")
-		}
-		good := Receive(b4.Addr(), a4.Addr(), mustAppend(t, b4, a4, AppendRES(nil, token))).Options
-		e.Receive(t0, good)
-		require.True(t, e.Answered())
-		state, size = e.State(), e.PLPMTU()
-		e.Receive(t0, good)
-		if e.State() != state || e.PLPMTU() != size || e.Counters().Replays != 1 {
-			t.Fatal("a replayed token was believed")
-		}
-	})
 }
 
 // A local limit is certain: it lowers the size at once, and what exceeds it is
