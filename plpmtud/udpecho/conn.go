@@ -89,9 +89,8 @@ func (c *Conn) consume(b []byte, from netip.AddrPort) bool {
 	if !ok {
 		return false
 	}
-	now := time.Now()
 	c.mu.Lock()
-	answer, reply := c.engine.received(now, from, h, len(b))
+	answer, reply := c.engine.received(time.Now(), from, h, len(b))
 	c.mu.Unlock()
 	if reply {
 		var out [headerLen]byte
@@ -144,13 +143,12 @@ func (c *Conn) Write(p []byte) (int, error) {
 
 // note takes note of a datagram that the application is about to send.
 func (c *Conn) note(p []byte, to netip.AddrPort) {
-	now := time.Now()
 	if len(p) > dataRememberedAbove {
 		size := len(p) + udpsock.FamilyOf(to.Addr()).Overhead()
-		c.data.Add(now, udpsock.Sent{Dst: to, Size: size}, p)
+		c.data.Add(time.Now(), udpsock.Sent{Dst: to, Size: size}, p)
 	}
 	c.mu.Lock()
-	wake := c.engine.sent(now, to)
+	wake := c.engine.sent(time.Now(), to)
 	c.mu.Unlock()
 	if wake {
 		c.kick()
@@ -205,9 +203,8 @@ func (c *Conn) Undelivered(to netip.AddrPort, size int, sent time.Time) {
 }
 
 func (c *Conn) report(f func(now time.Time)) {
-	now := time.Now()
 	c.mu.Lock()
-	f(now)
+	f(time.Now())
 	c.mu.Unlock()
 	c.kick()
 }

@@ -352,3 +352,30 @@ func TestConnOverSockets(t *testing.T) {
 		}
 	}
 }
+
+// While somebody floods the socket with ICMP messages, a send may fail for a
+// datagram that does fit. That says nothing of the interface.
+func TestRefusalOfADatagramThatFits(t *testing.T) {
+	u, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	require.NoError(t, err)
+	c, err := Wrap(u, Config{})
+	require.NoError(t, err)
+	defer c.Close()
+	to := u.LocalAddr().(*net.UDPAddr).AddrPort()
+	_, err = c.WriteToUDPAddrPort([]byte("x"), to)
+	require.NoError(t, err)
+	assert.False(t, c.refused(to, 1000))
+	assert.Equal(t, 1200, c.MaxPayload(to))
+	assert.True(t, c.refused(to, 65509), "one byte more than the loopback takes")
+}
+
+func TestSendingCostsNoAllocation(t *testing.T) {
+	_, ea, _ := newWire(1500)
+	c, err := Wrap(ea, Config{Unfragmented: true})
+	require.NoError(t, err)
+	defer c.Close()
+	to := netip.MustParseAddrPort("[2001:db8::b]:2")
+	b := make([]byte, 1400)
+	c.note(b, to)
+	assert.Zero(t, testing.AllocsPerRun(1000, func() { c.note(b, to) }))
+}

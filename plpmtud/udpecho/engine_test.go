@@ -283,6 +283,23 @@ func TestEngineNotices(t *testing.T) {
 	assert.LessOrEqual(t, b.maxMTU(peer4), 1290)
 }
 
+// What others have to say about the path can be told as well, once the peer
+// answers; it may lower, or aim, and does not raise.
+func TestEngineHints(t *testing.T) {
+	b := newBench(t, Config{RaiseInterval: time.Hour})
+	assert.False(t, b.hint(b.now, peer6, plpmtud.Hint{Source: plpmtud.HopByHop, MTU: 1300}), "unknown")
+	b.sent(b.now, peer6)
+	assert.False(t, b.hint(b.now, peer6, plpmtud.Hint{Source: plpmtud.HopByHop, MTU: 1300}), "not answering yet")
+	b.run(peer6, 5*time.Minute)
+	require.InDelta(t, 1420, b.maxMTU(peer6), 3)
+	b.mtu = 1464
+	before := b.maxMTU(peer6)
+	assert.True(t, b.hint(b.now, peer6, plpmtud.Hint{Source: plpmtud.HopByHop, MTU: 1464}))
+	assert.Equal(t, before, b.maxMTU(peer6))
+	b.run(peer6, time.Minute)
+	assert.Equal(t, 1464, b.maxMTU(peer6))
+}
+
 // A refused probe is a local answer: SetMax, no loss.
 func TestEngineTooLong(t *testing.T) {
 	b := newBench(t, Config{})

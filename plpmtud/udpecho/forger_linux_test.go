@@ -82,7 +82,7 @@ func (f *forger) tooBig(mtu int) {
 	probe := f.udp(f.cli, f.srv, append(udpecho.Header(false, 1452, rand.Uint64()), make([]byte, 100)...))
 	headers := len(probe) - 128
 	f.ptb(mtu, probe)
-	f.ptb(mtu, probe[:headers+12])
+	f.ptb(mtu, probe[:headers+8])
 	data := f.udp(f.cli, f.srv, datagram(1000))
 	f.ptb(mtu, data)
 	f.ptb(mtu, data[:headers+8])

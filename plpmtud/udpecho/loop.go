@@ -19,9 +19,8 @@ func (c *Conn) run() {
 	buf := make([]byte, maxPayload)
 	for {
 		c.readQueue()
-		now := time.Now()
 		c.mu.Lock()
-		out = c.engine.poll(now, out[:0])
+		out = c.engine.poll(time.Now(), out[:0])
 		c.mu.Unlock()
 		for _, o := range out {
 			if o.look {
@@ -30,10 +29,9 @@ func (c *Conn) run() {
 				c.probe(buf, o)
 			}
 		}
-		now = time.Now()
 		c.mu.Lock()
 		changes := c.engine.changes()
-		at := c.engine.nextAt(now)
+		at := c.engine.nextAt(time.Now())
 		c.mu.Unlock()
 		if c.cfg.OnChange != nil {
 			for _, ch := range changes {
@@ -154,12 +152,11 @@ func (c *Conn) readQueue() {
 	if c.queue == nil {
 		return
 	}
-	now := time.Now()
 	used := false
 	// The error would be that the socket is closed.
-	_ = c.queue.Read(now, func(n udpsock.Notice) {
+	_ = c.queue.Read(time.Now(), func(n udpsock.Notice) {
 		c.mu.Lock()
-		c.engine.notice(now, n)
+		c.engine.notice(time.Now(), n)
 		c.mu.Unlock()
 		used = true
 	})

@@ -41,7 +41,7 @@ type Conn struct {
 	cfg    Config
 	codec  *codec
 
-	mu     sync.Mutex
+	mu     sync.Mutex // whoever holds it reads the clock, so that time does not go back
 	engine *engine
 
 	wake      chan struct{}
