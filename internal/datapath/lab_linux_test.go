@@ -66,10 +66,8 @@ func runRouter(t *testing.T, node *netlab.LiveNode, cfg UserRouterConfig) *UserR
 	var u *UserRouter
 	require.NoError(t, node.Do(func() error {
 		if cfg.FastPath {
-			for _, n := range []string{"all", "to-cli", "to-srv"} {
-				if err := os.WriteFile("/proc/sys/net/ipv6/conf/"+n+"/forwarding", []byte("1"), 0); err != nil {
-					return err
-				}
+			if err := switchForwardingOn(); err != nil {
+				return err
 			}
 		}
 		var err error
@@ -88,6 +86,17 @@ func runRouter(t *testing.T, node *netlab.LiveNode, cfg UserRouterConfig) *UserR
 		assert.NoError(t, u.Close())
 	})
 	return u
+}
+
+// switchForwardingOn lets the kernel forward in the calling thread's namespace,
+// and so look routes up for the fast path.
+func switchForwardingOn() error {
+	for _, n := range []string{"all", "to-cli", "to-srv"} {
+		if err := os.WriteFile("/proc/sys/net/ipv6/conf/"+n+"/forwarding", []byte("1"), 0); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // udpPair is a UDP socket in each of two nodes, for packets with and without

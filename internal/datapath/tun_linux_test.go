@@ -156,6 +156,11 @@ func TestCloseLeavesNothing(t *testing.T) {
 	}
 	once := func(m mode) {
 		require.NoError(t, lab.Node("r1").Do(func() error {
+			if m.fast {
+				if err := switchForwardingOn(); err != nil {
+					return err
+				}
+			}
 			u, err := OpenUserRouter(UserRouterConfig{Ports: portSpecs(m.kind), KernelRoutes: true, FastPath: m.fast})
 			if err != nil {
 				return err
