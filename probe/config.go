@@ -85,8 +85,10 @@ func (c Config) normalise() (Config, error) {
 	if c.Min < 0 || c.Min > c.Max {
 		return bad("Min", c.Min, fmt.Sprintf("0 to Max (%d bytes)", c.Max))
 	}
-	if c.Min == 0 {
-		c.Min = t.Min
+	c.Min = exact{min: t.Min, step: t.Step}.up(c.Min)
+	c.Max = exact{min: t.Min, step: t.Step}.down(c.Max)
+	if c.Min > c.Max {
+		return bad("Min", c.Min, fmt.Sprintf("0 to Max (%d bytes), in steps of %d from %d", c.Max, t.Step, t.Min))
 	}
 	if c.Probes == 0 {
 		c.Probes = DefaultProbes

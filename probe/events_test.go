@@ -49,7 +49,7 @@ func TestForeignMessages(t *testing.T) {
 	big := sends(t, s, &now, 1500)
 
 	other := newSession(t, p, "icmp", func(c *Config) {
-		c.Method, _ = NewICMP(Target{Addr: host4, Key: Key{66}}, 4711)
+		c.Method = NewICMP(Target{Addr: host4, Key: Key{66}}, 4711)
 	})
 	at := epoch
 	forged := sends(t, other, &at, 44)

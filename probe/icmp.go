@@ -2,7 +2,6 @@ package probe
 
 import (
 	"encoding/binary"
-	"fmt"
 
 	"pathmtu/results"
 )
@@ -27,18 +26,8 @@ type icmpEcho struct {
 }
 
 // NewICMP returns the method that sends ICMP (ICMPv6) echo requests with this
-// identifier. It returns an error if the attribution is too long.
-func NewICMP(t Target, id uint16) (Method, error) {
-	m := &icmpEcho{body{"icmp", t}, id}
-	return m, checkAttribution(t)
-}
-
-func checkAttribution(t Target) error {
-	if n := len(t.Attribution); n > 200 {
-		return fmt.Errorf("probe: attribution is %d bytes, want at most 200", n)
-	}
-	return nil
-}
+// identifier.
+func NewICMP(t Target, id uint16) Method { return &icmpEcho{body{"icmp", t}, id} }
 
 func (m *icmpEcho) Name() string { return m.method }
 
@@ -81,7 +70,7 @@ func (m *icmpEcho) Append(b []byte, p Packet) []byte {
 
 // Answer accepts an echo reply that is as long as the request was: a shorter
 // one doesn't prove that all of it arrived.
-func (m *icmpEcho) Answer(b []byte) (Packet, bool) {
+func (m *icmpEcho) Answer(b []byte, _ []Packet) (Packet, bool) {
 	if len(b) < icmpHeader || b[0] != m.reply() || b[1] != 0 {
 		return Packet{}, false
 	}

@@ -66,8 +66,9 @@ type Method interface {
 	// headers it is p.Size bytes. p.Size is in Traits.Min to Traits.Max.
 	Append(b []byte, p Packet) []byte
 	// Answer returns which probe the bytes answer, which came from the target on
-	// the flow's socket. False: they answer none of this Method's.
-	Answer(b []byte) (Packet, bool)
+	// the flow's socket. Where an answer has no room for the token, it has to fit
+	// one of the packets in sent. False: they answer none of this Method's.
+	Answer(b []byte, sent []Packet) (Packet, bool)
 	// Quoted returns which probe an ICMP error quotes. Where the quote is too
 	// short for the token, one of the packets in sent has to fit what there is.
 	Quoted(q Quote, sent []Packet) (Packet, bool)

@@ -14,7 +14,7 @@ func (s *Session) Received(now time.Time, b []byte) bool {
 	if s.done {
 		return false
 	}
-	q, ok := s.cfg.Method.Answer(b)
+	q, ok := s.cfg.Method.Answer(b, s.recent)
 	if !ok {
 		return false
 	}
@@ -97,7 +97,7 @@ func (s *Session) startSearch(now time.Time, confirmed int) {
 	path, err := plpmtud.New(plpmtud.Config{
 		Min: s.traits.Min, Base: s.traits.Min, Max: top,
 		MaxProbes: s.cfg.Probes, RaiseInterval: -1,
-		Search: exact{min: max(s.cfg.Min, s.traits.Min), step: s.traits.Step, first: top},
+		Search: exact{min: s.cfg.Min, step: s.traits.Step, first: top},
 	})
 	if err != nil {
 		s.fail(now, SendFailed, err.Error())

@@ -124,9 +124,10 @@ func (s *Session) tooBig(now time.Time, p *sentPacket, e ICMPError) {
 	if a != nil && a.size >= p.Size {
 		s.now = nil
 	}
-	useful := e.MTU >= s.path.PLPMTU() && e.MTU >= least(s.v6) && e.MTU < p.Size
+	mtu := exact{min: s.traits.Min, step: s.traits.Step}.down(e.MTU)
+	useful := mtu >= s.path.PLPMTU() && e.MTU >= least(s.v6) && e.MTU < p.Size
 	if useful && !lied && a != nil && a.packet == p && a.path != 0 {
-		s.path.Hint(now, plpmtud.Hint{Source: plpmtud.PacketTooBig, MTU: e.MTU})
+		s.path.Hint(now, plpmtud.Hint{Source: plpmtud.PacketTooBig, MTU: mtu})
 	}
 	s.path.SetMax(now, max(s.refused-1, s.path.PLPMTU()))
 }

@@ -93,7 +93,7 @@ func (s *Session) complete(now time.Time) {
 		return
 	}
 	next := s.nextSize(floor)
-	claimed := s.ptb.claimed(floor, s.refused)
+	claimed := s.sizes().down(s.ptb.claimed(floor, s.refused))
 	switch {
 	case claimed > next && s.failed[claimed] < s.cfg.Probes:
 		s.now = &attempt{size: claimed} // a router says so, and nothing but silence speaks against it
@@ -106,8 +106,11 @@ func (s *Session) complete(now time.Time) {
 
 // nextSize returns the size of interest above the given one.
 func (s *Session) nextSize(size int) int {
-	return exact{min: max(s.cfg.Min, s.traits.Min), step: s.traits.Step}.up(size + 1)
+	return s.sizes().up(size + 1)
 }
+
+// sizes are those that the Method can build and that are of interest.
+func (s *Session) sizes() exact { return exact{min: s.cfg.Min, step: s.traits.Step} }
 
 // chance is how likely it is that a small packet and its answer get lost,
 // from those that were sent up to the largest size acknowledged. Packets.

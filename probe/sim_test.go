@@ -70,10 +70,7 @@ func (p *path) router() netip.Addr {
 func (p *path) method(t testing.TB, name string) Method {
 	t.Helper()
 	target := Target{Addr: p.target(), Key: Key{1, 2, 3}}
-	m, err := NewICMP(target, 4711)
-	if name == "udp" {
-		m, err = NewUDP(target, 0)
-	}
+	m, err := NewMethod(name, target, 0, 4711)
 	require.NoError(t, err)
 	return m
 }
@@ -249,14 +246,11 @@ func (p *path) transmit(now time.Time, s *Session, send Send, schedule func(time
 		schedule(now.Add(p.rtt), func(now time.Time) { s.ICMP(now, e) })
 		return
 	}
-	if p.reverse != 0 && size > p.reverse {
+	back := respond(m, p.v6, data)
+	if back == nil || p.reverse != 0 && len(back)+m.Traits().Below > p.reverse {
 		return
 	}
-	data[0] = 0
-	if p.v6 {
-		data[0] = 129
-	}
-	schedule(now.Add(p.rtt), func(now time.Time) { s.Received(now, data) })
+	schedule(now.Add(p.rtt), func(now time.Time) { s.Received(now, back) })
 }
 
 // chance loses packets at random, from a fixed seed.

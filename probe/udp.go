@@ -9,10 +9,6 @@ import (
 
 const udpHeader = 8
 
-// DefaultPort is the UDP port that the method "udp" probes if none is given:
-// where traceroute expects nobody to listen.
-const DefaultPort = 33434
-
 // udpClosed is the method "udp": datagrams to a port where nobody listens. The
 // answer is a small "port unreachable" from the host, so that it measures the
 // way there.
@@ -22,11 +18,8 @@ type udpClosed struct {
 }
 
 // NewUDP returns the method that sends UDP datagrams to a closed port.
-func NewUDP(t Target, port uint16) (Method, error) {
-	if port == 0 {
-		port = DefaultPort
-	}
-	return &udpClosed{body{"udp", t}, port}, checkAttribution(t)
+func NewUDP(t Target, port uint16) Method {
+	return &udpClosed{body{"udp", t}, orDefault(port, "udp")}
 }
 
 func (m *udpClosed) Name() string { return m.method }
@@ -59,19 +52,19 @@ func (m *udpClosed) Append(b []byte, p Packet) []byte {
 
 // Answer is always false: a datagram from a port that was to be closed proves
 // nothing about which probe arrived.
-func (m *udpClosed) Answer([]byte) (Packet, bool) { return Packet{}, false }
+func (m *udpClosed) Answer([]byte, []Packet) (Packet, bool) { return Packet{}, false }
 
 func (m *udpClosed) Quoted(q Quote, sent []Packet) (Packet, bool) {
-	return quotedDatagram(m.body, q, sent, m.ipHeader())
+	if len(q.Payload) >= m.least() {
+		return m.open(q.Payload)
+	}
+	return quotedLength(q, sent, m.ipHeader())
 }
 
-// quotedDatagram finds the packet whose UDP payload is quoted. If the quote is
-// too short for the token, the length has to be that of a packet sent; the
-// socket has matched the ports.
-func quotedDatagram(y body, q Quote, sent []Packet, ipHeader int) (Packet, bool) {
-	if len(q.Payload) >= y.least() {
-		return y.open(q.Payload)
-	}
+// quotedLength finds the packet of which too little is quoted for its token. Its
+// length has to be that of a packet sent, or of the only one; the socket has
+// matched the ports.
+func quotedLength(q Quote, sent []Packet, ipHeader int) (Packet, bool) {
 	length := q.Length
 	if length == 0 && len(q.Transport) >= 6 {
 		length = int(binary.BigEndian.Uint16(q.Transport[4:])) + ipHeader

@@ -61,8 +61,7 @@ func exitCode(w io.Writer, cmd *cobra.Command, err error) int {
 	code := exitNotMeasured
 	var coded interface{ ExitCode() int }
 	var usage usageError
-	known := errors.As(err, &coded)
-	if known {
+	if errors.As(err, &coded) {
 		code = coded.ExitCode()
 	}
 	text := err.Error()
@@ -70,13 +69,10 @@ func exitCode(w io.Writer, cmd *cobra.Command, err error) int {
 	if cmd != nil {
 		name = cmd.CommandPath()
 	}
-	if !known && cmd != nil && !cmd.HasParent() {
-		code = exitUsage // cobra's own: an unknown verb
-	}
 	if text != "" {
 		_, _ = fmt.Fprintf(w, "%s: %s\n", name, text)
 	}
-	if errors.As(err, &usage) || code == exitUsage && !known {
+	if errors.As(err, &usage) {
 		_, _ = fmt.Fprintf(w, "See \"%s --help\".\n", name)
 	}
 	return code

@@ -15,9 +15,9 @@ import (
 
 // reporter prints records, and shows people how far it is.
 type reporter struct {
-	out   io.Writer
-	json  *results.Writer          // nil: for people
-	bar   *progressbar.ProgressBar // nil: standard error is no terminal
+	out  io.Writer
+	json *results.Writer          // nil: for people
+	bar  *progressbar.ProgressBar // nil: standard error is no terminal
 }
 
 func newReporter(out, errOut io.Writer, json bool, hosts int) *reporter {

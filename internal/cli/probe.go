@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/netip"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -51,9 +53,15 @@ answered and the next larger one was not, or is more than the first hop carries.
 Methods:
   icmp   echo requests. The answer is as large: both ways are measured.
   udp    datagrams to a closed port (--port). The answer is small: the way there.
+  quic   long header packets of an unknown version, to a QUIC server: the way there,
+         from 1228 bytes (IPv4) or 1248 (IPv6), as servers ignore what is smaller.
+  dns    queries with an option that servers ignore, to a DNS server: the way there.
+         Some servers answer up to a limit of their own only.
+  stun   Binding requests with an attribute that servers ignore, to a STUN server:
+         the way there, in steps of 4 bytes.
   auto   icmp, and udp where icmp gets no answer or finds a black hole.
 
-icmp needs CAP_NET_RAW or a group in net.ipv4.ping_group_range; udp needs nothing.`,
+icmp needs CAP_NET_RAW or a group in net.ipv4.ping_group_range; the others nothing.`,
 		Example: "  pmtu probe example.net\n  pmtu probe -6 --json --method udp 2001:db8::1 fe80::1%eth0",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, hosts []string) error {
@@ -64,10 +72,10 @@ icmp needs CAP_NET_RAW or a group in net.ipv4.ping_group_range; udp needs nothin
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.method, "method", "auto", "icmp, udp or auto")
+	f.StringVar(&o.method, "method", "auto", strings.Join(probe.Names(), ", ")+" or auto")
 	f.BoolVarP(&o.v4, "ipv4", "4", false, "IPv4 (with -6: both)")
 	f.BoolVarP(&o.v6, "ipv6", "6", false, "IPv6 (with -4: both)")
-	f.IntVar(&o.port, "port", probe.DefaultPort, "UDP port, which should be closed")
+	f.IntVar(&o.port, "port", 0, "UDP port (0: 33434 for udp, where nobody should listen; 443 quic, 53 dns, 3478 stun)")
 	f.IntVar(&o.least, "min", 0, "smallest size of interest, bytes of IP packet (0: no bound)")
 	f.IntVar(&o.most, "max", 0, "largest size to try, bytes of IP packet (0: what the first hop carries)")
 	f.DurationVar(&o.timeout, "timeout", probe.DefaultTimeout, "longest wait for an answer")
@@ -82,13 +90,14 @@ icmp needs CAP_NET_RAW or a group in net.ipv4.ping_group_range; udp needs nothin
 
 // check refuses values that are out of range, naming them.
 func (o *probeOptions) check(hosts []string) error {
-	switch o.method {
-	case "icmp", "udp", "auto":
-	default:
-		return usagef("--method %q: want icmp, udp or auto", o.method)
+	if o.method != "auto" && !slices.Contains(probe.Names(), o.method) {
+		return usagef("--method %q: want %s or auto", o.method, strings.Join(probe.Names(), ", "))
 	}
-	if o.port < 1 || o.port > 65535 {
-		return usagef("--port %d: want 1 to 65535", o.port)
+	if o.port < 0 || o.port > 65535 {
+		return usagef("--port %d: want 1 to 65535, or 0 for the method's own", o.port)
+	}
+	if o.port != 0 && o.method == "icmp" {
+		return usagef("--port %d: method icmp has no ports", o.port)
 	}
 	if o.least < 0 || o.least > mostSize {
 		return usagef("--min %d: want 0 to %d bytes", o.least, mostSize)
@@ -132,7 +141,7 @@ func (o *probeOptions) check(hosts []string) error {
 
 const (
 	leastMax        = 68
-	mostAttribution = 200
+	mostAttribution = probe.MaxAttribution
 )
 
 func runProbe(cmd *cobra.Command, o probeOptions, hosts []string) error {

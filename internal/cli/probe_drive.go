@@ -36,6 +36,9 @@ func drive(ctx context.Context, s *probe.Session, flow *rawsock.Flow) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
+		if ctx.Err() != nil {
+			s.Interrupt(time.Now())
+		}
 		if err := sendDue(s, flow); err != nil {
 			return err
 		}
@@ -45,7 +48,6 @@ func drive(ctx context.Context, s *probe.Session, flow *rawsock.Flow) error {
 		timer.Reset(time.Until(s.Next()))
 		select {
 		case <-ctx.Done():
-			s.Interrupt(time.Now())
 		case err := <-broken:
 			broken <- err
 			return err

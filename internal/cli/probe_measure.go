@@ -115,7 +115,7 @@ func (m *measurer) session(ctx context.Context, name string, t target, link raws
 		return probe.Outcome{}, err
 	}
 	o := s.Outcome()
-	o.Flow = flowName(name, flow.Local(), t.addr, m.options.port)
+	o.Flow = flowName(flow.Local(), t.addr, method.Traits())
 	return o, nil
 }
 
@@ -133,20 +133,20 @@ func (m *measurer) open(name string, t probe.Target, link rawsock.Link) (*rawsoc
 		if err != nil {
 			return nil, nil, err
 		}
-		method, err := probe.NewICMP(t, flow.Local().Port())
+		method, err := probe.NewMethod(name, t, 0, flow.Local().Port())
 		return flow, method, err
 	}
-	flow, err := rawsock.OpenUDP(m.hub, m.options.src, netip.AddrPortFrom(t.Addr, uint16(m.options.port)))
+	method, err := probe.NewMethod(name, t, uint16(m.options.port), 0)
 	if err != nil {
 		return nil, nil, err
 	}
-	method, err := probe.NewUDP(t, uint16(m.options.port))
+	flow, err := rawsock.OpenUDP(m.hub, m.options.src, netip.AddrPortFrom(t.Addr, method.Traits().Port))
 	return flow, method, err
 }
 
-func flowName(method string, local netip.AddrPort, dst netip.Addr, port int) string {
-	if method == "icmp" {
+func flowName(local netip.AddrPort, dst netip.Addr, t probe.Traits) string {
+	if t.Carrier == probe.ICMPEcho {
 		return fmt.Sprintf("%v > %v id %d", local.Addr(), dst, local.Port())
 	}
-	return fmt.Sprintf("%v > %v", local, netip.AddrPortFrom(dst, uint16(port)))
+	return fmt.Sprintf("%v > %v", local, netip.AddrPortFrom(dst, t.Port))
 }

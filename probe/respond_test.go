@@ -1,0 +1,83 @@
+package probe
+
+import (
+	"encoding/binary"
+
+	"golang.org/x/net/dns/dnsmessage"
+)
+
+// respond is what a server of the method's protocol answers to a probe, as its
+// RFC says; nil: nothing. It knows nothing of tokens.
+func respond(m Method, v6 bool, b []byte) []byte {
+	switch m.Name() {
+	case "icmp":
+		b = append([]byte(nil), b...)
+		b[0] = 0
+		if v6 {
+			b[0] = 129
+		}
+		return b
+	case "quic":
+		return respondQUIC(b)
+	case "dns":
+		return respondDNS(b)
+	case "stun":
+		return respondSTUN(b)
+	}
+	return nil
+}
+
+// respondQUIC: RFC 9000 section 5.2.2 and 6.1, RFC 8999 section 6.
+func respondQUIC(b []byte) []byte {
+	if len(b) < 1200 || b[0]&0x80 == 0 || binary.BigEndian.Uint32(b[1:]) == 0 {
+		return nil
+	}
+	dcid := b[6 : 6+b[5]]
+	at := 6 + int(b[5])
+	scid := b[at+1 : at+1+int(b[at])]
+	out := []byte{0x9a, 0, 0, 0, 0, byte(len(scid))}
+	out = append(out, scid...)
+	out = append(out, byte(len(dcid)))
+	out = append(out, dcid...)
+	return append(out, 0, 0, 0, 1, 0xda, 0x5a, 0x9a, 0x3a)
+}
+
+// respondDNS answers REFUSED, and repeats the question in capitals.
+func respondDNS(b []byte) []byte {
+	var msg dnsmessage.Message
+	if msg.Unpack(b) != nil || msg.Response || len(msg.Questions) != 1 || len(msg.Additionals) != 1 {
+		return nil
+	}
+	for i, c := range msg.Questions[0].Name.Data {
+		if c >= 'a' && c <= 'z' {
+			msg.Questions[0].Name.Data[i] = c - 32
+		}
+	}
+	msg.Additionals = nil
+	msg.Response, msg.RCode = true, dnsmessage.RCodeRefused
+	out, err := msg.Pack()
+	if err != nil {
+		return nil
+	}
+	return out
+}
+
+// respondSTUN: RFC 8489 section 6.3: a success response with the mapped address,
+// and attributes of the comprehension-optional range ignored.
+func respondSTUN(b []byte) []byte {
+	if len(b) < 20 || len(b)%4 != 0 || binary.BigEndian.Uint16(b) != 1 || int(binary.BigEndian.Uint16(b[2:])) != len(b)-20 {
+		return nil
+	}
+	for rest := b[20:]; len(rest) > 0; {
+		if len(rest) < 4 || binary.BigEndian.Uint16(rest) < 0x8000 {
+			return nil
+		}
+		n := 4 + (int(binary.BigEndian.Uint16(rest[2:]))+3)/4*4
+		if n > len(rest) {
+			return nil
+		}
+		rest = rest[n:]
+	}
+	out := append([]byte{1, 1, 0, 12}, b[4:20]...)
+	return append(out, 0, 0x20, 0, 8, 0, 1, 1, 2, 3, 4, 5, 6)
+}
