@@ -54,3 +54,30 @@ func TestREADMEIsShort(t *testing.T) {
 	require.NoError(t, err)
 	assert.LessOrEqual(t, bytes.Count(text, []byte("\n")), 80)
 }
+
+// A block of figures in a document stands, line for line, in the recorded run
+// that the comment before it names.
+func TestDocumentsQuoteRecordedRuns(t *testing.T) {
+	quote := regexp.MustCompile("(?s)<!-- from (\\S+) -->\n```\n(.*?)```")
+	quotes := 0
+	walk(t, root(t), func(path, rel string) {
+		if !strings.HasSuffix(rel, ".md") {
+			return
+		}
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		for _, m := range quote.FindAllStringSubmatch(string(text), -1) {
+			quotes++
+			recorded, err := os.ReadFile(root(t) + "/" + m[1])
+			require.NoError(t, err, rel)
+			lines := map[string]bool{}
+			for line := range strings.Lines(string(recorded)) {
+				lines[strings.TrimRight(line, " \n")] = true
+			}
+			for line := range strings.Lines(m[2]) {
+				assert.True(t, lines[strings.TrimRight(line, " \n")], "%s quotes what %s does not say: %s", rel, m[1], line)
+			}
+		}
+	})
+	assert.Positive(t, quotes)
+}
