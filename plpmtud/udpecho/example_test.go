@@ -44,6 +44,7 @@ func Example() {
 	fmt.Println("assumed:", client.MaxPayload(to.AddrPort()), "bytes")
 	buf := make([]byte, 65535)
 	var reply string
+	client.SetReadDeadline(time.Now().Add(10 * time.Second))
 	for end := time.Now().Add(10 * time.Second); client.MaxPayload(to.AddrPort()) < 8972 && time.Now().Before(end); {
 		client.WriteTo([]byte("a question"), to)
 		n, _, err := client.ReadFrom(buf)
