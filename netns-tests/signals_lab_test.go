@@ -293,8 +293,11 @@ func newSender(t *testing.T, node *netlab.LiveNode) *sender {
 	t.Helper()
 	s := &sender{t: t}
 	require.NoError(t, node.Do(func() (err error) {
-		s.fd, err = unix.Socket(unix.AF_INET6, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
-		return err
+		if s.fd, err = unix.Socket(unix.AF_INET6, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW); err != nil {
+			return err
+		}
+		// The kernel's cached path MTU is no limit.
+		return unix.SetsockoptInt(s.fd, unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_PROBE)
 	}))
 	t.Cleanup(func() { unix.Close(s.fd) })
 	return s
