@@ -24,6 +24,7 @@ const maxFastPorts = 256
 type FastPath struct {
 	devs  *ebpf.Map // ifindex -> ifindex, of egress ports
 	mtus  *ebpf.Map // ifindex -> MTU, of egress ports
+	asked *ebpf.Map // ifindex of ingress ports -> 1: the option 0x30 is processed
 	count *ebpf.Map
 }
 
@@ -42,6 +43,7 @@ func NewFastPath() (*FastPath, error) {
 	}{
 		{&f.devs, ebpf.MapSpec{Name: "pmtu_devs", Type: ebpf.DevMapHash, KeySize: 4, ValueSize: 4, MaxEntries: maxFastPorts}},
 		{&f.mtus, ebpf.MapSpec{Name: "pmtu_mtus", Type: ebpf.Hash, KeySize: 4, ValueSize: 4, MaxEntries: maxFastPorts}},
+		{&f.asked, ebpf.MapSpec{Name: "pmtu_asked", Type: ebpf.Hash, KeySize: 4, ValueSize: 4, MaxEntries: maxFastPorts}},
 		{&f.count, ebpf.MapSpec{Name: "pmtu_count", Type: ebpf.PerCPUArray, KeySize: 4, ValueSize: 16, MaxEntries: 1}},
 	} {
 		var err error
@@ -74,6 +76,16 @@ func (f *FastPath) SetMTU(index, mtu int) error {
 	return nil
 }
 
+// SetPolicy says whether the option 0x30 is processed in packets that come in
+// on an interface. Without it they go to the sockets.
+func (f *FastPath) SetPolicy(index int, process bool) error {
+	var v uint32
+	if process {
+		v = 1
+	}
+	return f.asked.Put(uint32(index), v)
+}
+
 // Stats returns the counters.
 func (f *FastPath) Stats() FastStats {
 	var per [][2]uint64
@@ -89,7 +101,7 @@ func (f *FastPath) Stats() FastStats {
 
 // Close frees the fast path. Ports that use it must be closed before.
 func (f *FastPath) Close() error {
-	for _, m := range []*ebpf.Map{f.devs, f.mtus, f.count} {
+	for _, m := range []*ebpf.Map{f.devs, f.mtus, f.asked, f.count} {
 		if m != nil {
 			_ = m.Close()
 		}
@@ -111,7 +123,7 @@ func (f *FastPath) instructions() asm.Instructions {
 		fibTail    = fib + 48
 		fibSMAC    = fib + 52
 		fibDMAC    = fib + 58
-		zeroKey    = fib - 8
+		mapKey     = fib - 8
 	)
 	ins := asm.Instructions{
 		asm.LoadMem(asm.R2, asm.R7, offHop, asm.Byte),
@@ -142,6 +154,15 @@ func (f *FastPath) instructions() asm.Instructions {
 		asm.JNE.Imm(asm.R2, 0, "user"),
 		asm.LoadMem(asm.R2, asm.R7, offHBH+2, asm.Half),
 		asm.JNE.Imm(asm.R2, be16(0x3004), "user"),
+		asm.LoadMem(asm.R2, asm.R6, ctxIngress, asm.Word),
+		asm.StoreMem(asm.RFP, mapKey, asm.R2, asm.Word),
+		asm.LoadMapPtr(asm.R1, f.asked.FD()),
+		asm.Mov.Reg(asm.R2, asm.RFP),
+		asm.Add.Imm(asm.R2, mapKey),
+		asm.FnMapLookupElem.Call(),
+		asm.JEq.Imm(asm.R0, 0, "user"),
+		asm.LoadMem(asm.R0, asm.R0, 0, asm.Word),
+		asm.JEq.Imm(asm.R0, 0, "user"),
 
 		asm.Mov.Imm(asm.R3, 0).WithSymbol("fib"),
 		asm.StoreMem(asm.RFP, fib, asm.R3, asm.DWord),
@@ -205,10 +226,10 @@ func (f *FastPath) instructions() asm.Instructions {
 		)
 	}
 	return append(ins,
-		asm.StoreImm(asm.RFP, zeroKey, 0, asm.Word),
+		asm.StoreImm(asm.RFP, mapKey, 0, asm.Word),
 		asm.LoadMapPtr(asm.R1, f.count.FD()),
 		asm.Mov.Reg(asm.R2, asm.RFP),
-		asm.Add.Imm(asm.R2, zeroKey),
+		asm.Add.Imm(asm.R2, mapKey),
 		asm.FnMapLookupElem.Call(),
 		asm.JEq.Imm(asm.R0, 0, "redirect"),
 		// A counter of this CPU: nobody else writes it.

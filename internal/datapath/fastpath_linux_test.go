@@ -1,6 +1,7 @@
 package datapath
 
 import (
+	"errors"
 	"net/netip"
 	"os/exec"
 	"slices"
@@ -128,6 +129,43 @@ func TestFastPath(t *testing.T) {
 		there, _ := both(minPMTU9000)
 		return there.hbh[4] == 1300>>8 && there.hbh[5] == 1300&0xff
 	})
+}
+
+// The fast path keeps to the policy of the ingress interface, also when that
+// changes; and it refuses routes that it doesn't see.
+func TestFastPathPolicy(t *testing.T) {
+	lab := buildLab(t, 1500, 1400)
+	xdpReceiver(t, lab.Node("srv").Namespace, "to-r1")
+	cfg := UserRouterConfig{Ports: portSpecs(KindAFXDP), KernelRoutes: true, FastPath: true}
+	u := runRouter(t, lab.Node("r1"), cfg)
+	pair := newUDPPair(t, lab, "cli", "srv")
+	send := func() (lowered, fast bool) {
+		t.Helper()
+		before, _ := u.Stats()
+		require.NoError(t, pair.send(10, minPMTU9000))
+		r, ok := pair.receive(soon)
+		require.True(t, ok)
+		after, _ := u.Stats()
+		return r.hbh[4] == 1400>>8, after.Fast.Forwarded > before.Fast.Forwarded
+	}
+	eventually(t, "fast", func() bool { lowered, fast := send(); return lowered && fast })
+	off := cfg
+	off.Ports = portSpecs(KindAFXDP)
+	off.Ports[0].Policy = router.Policy{}
+	require.NoError(t, u.Reload(off))
+	lowered, fast := send()
+	assert.False(t, lowered)
+	assert.False(t, fast)
+	require.NoError(t, u.Reload(cfg))
+	lowered, fast = send()
+	assert.True(t, lowered)
+	assert.True(t, fast)
+
+	off.Routes = []StaticRoute{{Prefix: netip.MustParsePrefix("2001:db8:2::/64"), Kind: router.Blackhole}}
+	assert.ErrorIs(t, u.Reload(off), errors.ErrUnsupported)
+	off = cfg
+	off.Ports = portSpecs(KindAFPacket)
+	assert.ErrorContains(t, u.Reload(off), "can't change")
 }
 
 // Packets to the router's own addresses and Neighbor Discovery stay with the

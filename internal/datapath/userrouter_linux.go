@@ -104,8 +104,8 @@ func (u *UserRouter) openKernel() (err error) {
 	if !u.cfg.FastPath {
 		return nil
 	}
-	if !u.cfg.KernelRoutes {
-		return errors.New("datapath: FastPath needs KernelRoutes: it looks routes up in the kernel's table")
+	if err := fastRoutes(u.cfg); err != nil {
+		return err
 	}
 	for _, s := range u.cfg.Ports {
 		if s.Kind == KindAFXDP && !forwards(s.Name) {
@@ -117,6 +117,15 @@ func (u *UserRouter) openKernel() (err error) {
 	}
 	u.fast, err = NewFastPath()
 	return err
+}
+
+// fastRoutes checks that the kernel's table, which the fast path looks into,
+// holds all routes.
+func fastRoutes(cfg UserRouterConfig) error {
+	if cfg.FastPath && (!cfg.KernelRoutes || len(cfg.Routes) > 0) {
+		return &NotSupportedError{Feature: "XDP fast path", Reason: "it looks routes up in the kernel's table: use KernelRoutes, and enter static routes there"}
+	}
+	return nil
 }
 
 // withoutBPF reports that the router can do without eBPF programs, which a
@@ -174,7 +183,7 @@ func (u *UserRouter) openPort(s PortSpec) (p Port, err error) {
 }
 
 // refreshMTUs follows changes of interface MTUs, and of which interfaces can
-// send XDP frames. It runs in the loop's goroutine, or before it starts.
+// send XDP frames, and tells the fast path. It runs in the loop's goroutine, or before it starts.
 func (u *UserRouter) refreshMTUs() {
 	for i, p := range u.ports {
 		s := u.cfg.Ports[i]
@@ -188,6 +197,7 @@ func (u *UserRouter) refreshMTUs() {
 				mtu = 0
 			}
 			_ = u.fast.SetMTU(u.infos[i].Index, mtu)
+			_ = u.fast.SetPolicy(u.infos[i].Index, s.Policy.ProcessesMinPMTU())
 		}
 	}
 }
@@ -245,6 +255,9 @@ func (u *UserRouter) Reload(cfg UserRouterConfig) error {
 		if !slices.Equal(s.Own, was.Own) {
 			return fmt.Errorf("datapath: port %q: addresses %v can't become %v while the router runs", s.Name, was.Own, s.Own)
 		}
+	}
+	if err := fastRoutes(cfg); err != nil {
+		return err
 	}
 	rc, err := u.routerConfig(cfg)
 	if err != nil {

@@ -85,6 +85,11 @@ func ProcessMinPMTU() Policy {
 	return p
 }
 
+// ProcessesMinPMTU reports whether the option 0x30 is processed.
+func (p Policy) ProcessesMinPMTU() bool {
+	return p.HopByHop && p.Options[hbh.Type] == Process
+}
+
 // Config describes a router.
 type Config struct {
 	Ports []Port
