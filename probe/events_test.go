@@ -280,3 +280,44 @@ func TestLedgerIsBounded(t *testing.T) {
 	assert.Len(t, l.claims, maxPTB)
 	assert.Equal(t, 1000, l.valid)
 }
+
+// TestStaircase: a router behind which the path shrinks again told the truth.
+func TestStaircase(t *testing.T) {
+	p := &path{link: 9000}
+	s := newSession(t, p, "icmp", nil)
+	now := epoch
+	require.True(t, reply(s, now, sends(t, s, &now, 44)))
+	routers := []netip.Addr{netip.MustParseAddr("198.51.100.1"), netip.MustParseAddr("198.51.100.5"), netip.MustParseAddr("198.51.100.9")}
+	for i, sizes := range [][2]int{{9000, 4352}, {4352, 1500}, {1500, 1420}} {
+		send := sends(t, s, &now, sizes[0])
+		e := p.tooBigError(sizes[1], p.quote(s.cfg.Method, send.Size, send.Data))
+		e.From, e.Quote.TTL = routers[i], 64-i
+		now = now.Add(time.Millisecond)
+		require.True(t, s.ICMP(now, e))
+	}
+	require.True(t, reply(s, now, sends(t, s, &now, 1420)))
+	send := sends(t, s, &now, 1421)
+	e := p.tooBigError(1420, p.quote(s.cfg.Method, send.Size, send.Data))
+	e.From, e.Quote.TTL = routers[2], 62
+	require.True(t, s.ICMP(now, e))
+	require.True(t, s.Done())
+	o := s.Outcome()
+	for i, ptb := range o.PTB {
+		assert.Equal(t, results.Exact, ptb.Grade, "%d: %+v", i, ptb)
+		assert.Equal(t, i+1, ptb.Hop)
+	}
+	require.NotNil(t, o.Bottleneck)
+	assert.Equal(t, results.Bottleneck{Hop: 3, Addr: routers[2].String(), Evidence: "Packet Too Big with MTU 1420"}, *o.Bottleneck)
+}
+
+// TestSilentBehindAnHonestRouter: the router that reports a wider place isn't
+// the bottleneck.
+func TestSilentBehindAnHonestRouter(t *testing.T) {
+	p := &path{link: 9000, forward: 1420, ptb: func(size int) (int, bool) { return 1500, size > 1500 }}
+	o := p.run(t, newSession(t, p, "icmp", nil))
+	require.NotNil(t, o.PMTU)
+	assert.Equal(t, 1420, *o.PMTU)
+	assert.Nil(t, o.Bottleneck)
+	require.Len(t, o.PTB, 1)
+	assert.Equal(t, results.Overstated, o.PTB[0].Grade, "as far as one end can tell")
+}

@@ -3,6 +3,7 @@ package probe
 import (
 	"fmt"
 	"math"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -142,10 +143,14 @@ func (s *Session) Outcome() Outcome {
 		Evidence:   slices.Clone(s.evidence),
 	}
 	failed := 0
+	refuser := netip.Addr{}
 	if s.pmtu != 0 {
 		o.PMTU = &s.pmtu
 		if failed = s.nextSize(s.pmtu); failed > s.hi {
 			failed = 0
+		}
+		if failed == s.refused {
+			refuser = s.refuser
 		}
 	}
 	o.PTB = s.ptb.records(s.v6, s.acked, failed)
@@ -156,13 +161,14 @@ func (s *Session) Outcome() Outcome {
 		}
 	}
 	slices.SortFunc(o.Loss, func(a, b results.Loss) int { return a.Size - b.Size })
-	o.Bottleneck = bottleneck(o.PTB, s.pmtu, s.verdict)
+	o.Bottleneck = bottleneck(o.PTB, addrString(refuser), s.pmtu, s.verdict)
 	return o
 }
 
-// bottleneck names the router that says that the path shrinks to the PMTU.
-func bottleneck(ptb []results.PTB, pmtu int, v results.Verdict) *results.Bottleneck {
-	if pmtu == 0 || v == results.LocalLimit {
+// bottleneck names the router that says that the path shrinks to the PMTU; or
+// else the one that refused the next larger size, whatever number it named.
+func bottleneck(ptb []results.PTB, refuser string, pmtu int, v results.Verdict) *results.Bottleneck {
+	if pmtu == 0 || v != results.OK {
 		return nil
 	}
 	for _, p := range ptb {
@@ -171,7 +177,7 @@ func bottleneck(ptb []results.PTB, pmtu int, v results.Verdict) *results.Bottlen
 		}
 	}
 	for _, p := range ptb {
-		if p.Grade != results.WrongFlow {
+		if refuser != "" && p.From == refuser {
 			return &results.Bottleneck{Hop: p.Hop, Addr: p.From, Evidence: fmt.Sprintf("Packet Too Big with MTU %d (%s)", p.MTU, p.Grade)}
 		}
 	}

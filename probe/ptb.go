@@ -15,6 +15,7 @@ type claim struct {
 	hop   int // 0: not known
 	mtu   int
 	size  int // of the largest packet that it complained about
+	least int // of the smallest
 	wrong bool
 	count int
 }
@@ -26,6 +27,7 @@ type ledger struct {
 }
 
 func (l *ledger) add(c claim) {
+	c.least = c.size
 	if !c.wrong {
 		l.valid++
 	}
@@ -34,6 +36,7 @@ func (l *ledger) add(c claim) {
 		if k.from == c.from && k.mtu == c.mtu && k.wrong == c.wrong {
 			k.count++
 			k.size = max(k.size, c.size)
+			k.least = min(k.least, c.size)
 			if k.hop == 0 {
 				k.hop = c.hop
 			}
@@ -74,6 +77,27 @@ func (c claim) grade(v6 bool, acked, failed int) results.Grade {
 	return results.Exact
 }
 
+// passed says whether a packet of the size that a router claims got past it: a
+// different router complained about one, and it did not. Such a router told the
+// truth; the path shrinks again behind it.
+func (l *ledger) passed(c claim) bool {
+	for _, k := range l.claims {
+		if !k.wrong && k.from != c.from && (k.hop == 0 || c.hop == 0 || k.hop > c.hop) && k.size == c.mtu {
+			return c.least > c.mtu
+		}
+	}
+	return false
+}
+
+// gradeOf is grade, in the light of all claims.
+func (l *ledger) gradeOf(c claim, v6 bool, acked, failed int) results.Grade {
+	g := c.grade(v6, acked, failed)
+	if g == results.Overstated && l.passed(c) {
+		return results.Exact
+	}
+	return g
+}
+
 // lied says whether a router's numbers are known to be of no use: it claimed
 // less than what has been acknowledged, or what can't be.
 func (l *ledger) lied(from netip.Addr, v6 bool, acked, failed int) bool {
@@ -81,7 +105,7 @@ func (l *ledger) lied(from netip.Addr, v6 bool, acked, failed int) bool {
 		if c.from != from || c.wrong {
 			continue
 		}
-		if g := c.grade(v6, acked, failed); g != results.Exact {
+		if g := l.gradeOf(c, v6, acked, failed); g != results.Exact {
 			return true
 		}
 	}
@@ -106,14 +130,14 @@ func (l *ledger) claimed(acked, failed int) int {
 func (l *ledger) records(v6 bool, acked, failed int) []results.PTB {
 	far := 0
 	for _, c := range l.claims {
-		if c.grade(v6, acked, failed) == results.Exact {
+		if c.mtu == acked && c.grade(v6, acked, failed) == results.Exact {
 			far = max(far, c.hop)
 		}
 	}
 	var out []results.PTB
 	for _, c := range l.claims {
-		g := c.grade(v6, acked, failed)
-		if g == results.Exact && c.hop != 0 && c.hop < far {
+		g := l.gradeOf(c, v6, acked, failed)
+		if g == results.Exact && c.mtu == acked && c.hop != 0 && c.hop < far {
 			g = results.CachedNearer
 		}
 		out = append(out, results.PTB{From: addrString(c.from), Hop: c.hop, MTU: c.mtu, Grade: g, Count: c.count})

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"net/netip"
 	"time"
 
 	"pathmtu/plpmtud"
@@ -55,6 +56,7 @@ type Session struct {
 
 	acked          int // largest size that was answered since the last restart
 	refused        int // smallest size that somebody reported as too big; 0: none
+	refuser        netip.Addr
 	loss           map[int]*results.Loss
 	failed         map[int]int // losses of a size with control probes answered, since a size as large was answered
 	largeSent      time.Time

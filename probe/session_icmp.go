@@ -118,7 +118,7 @@ func (s *Session) tooBig(now time.Time, p *sentPacket, e ICMPError) {
 		return
 	}
 	if s.refused == 0 || p.Size < s.refused {
-		s.refused = p.Size
+		s.refused, s.refuser = p.Size, e.From
 	}
 	a := s.now
 	if a != nil && a.size >= p.Size {

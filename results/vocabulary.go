@@ -34,7 +34,7 @@ func Verdicts() []Verdict {
 type Grade string
 
 const (
-	Exact        Grade = "exact"         // m passes, m+1 doesn't
+	Exact        Grade = "exact"         // m passes, at least that router, and m+1 doesn't
 	Understated  Grade = "understated"   // m+1 passes too
 	Overstated   Grade = "overstated"    // m doesn't pass
 	Zero         Grade = "zero"          // m is 0: a router that knows only RFC 792

@@ -67,12 +67,15 @@ func problems(found []probe.Outcome) string {
 	return strings.Join(all, "; ")
 }
 
+// mostConfidence is never 1: other flows may take another path.
+const mostConfidence = 0.999
+
 // compare takes a second method into account.
 func compare(r *results.Record, first, second *probe.Outcome) {
 	a, b := *first.PMTU, *second.PMTU
 	switch {
 	case a == b:
-		r.Confidence = 1 - (1-first.Confidence)*(1-second.Confidence)
+		r.Confidence = min(1-(1-first.Confidence)*(1-second.Confidence), mostConfidence)
 		r.Evidence = append(r.Evidence, fmt.Sprintf("%s and %s agree", first.Method.Method, second.Method.Method))
 	case first.Method.Direction == results.RoundTrip && second.Method.Direction == results.Forward && a < b:
 		r.PMTU, r.Confidence, r.Direction = second.PMTU, second.Confidence, results.Forward
