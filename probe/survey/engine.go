@@ -24,6 +24,7 @@ type Counts struct {
 	Measured uint64 `json:"measured"`   // targets with a PMTU
 	Silent   uint64 `json:"no_answer"`  // unresponsive targets
 	Errors   uint64 `json:"unfinished"` // targets that ended without a verdict
+	Other    uint64 `json:"other"`      // targets with another verdict and no PMTU
 }
 
 // Engine measures the targets of one shard of a Set. It does no I/O, reads no

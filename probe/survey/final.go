@@ -77,6 +77,8 @@ func (e *Engine) finish(id int32, now time.Time, v results.Verdict, problem stri
 		e.counts.Silent++
 	case results.NoVerdict:
 		e.counts.Errors++
+	default:
+		e.counts.Other++
 	}
 	if t.soft1 < t.hi && t.fails > 0 && t.lo == t.soft1 {
 		f.FailedSize, f.Fails = int(t.soft1)+1, int(t.fails)
