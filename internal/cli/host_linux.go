@@ -24,6 +24,7 @@ type hostOptions struct {
 	gateway  string
 	ports    []uint
 	noHBH    bool
+	noUDPOpt bool
 	noCut    bool
 }
 
@@ -52,6 +53,7 @@ verb; every packet that the kernel routes to it reaches the host.`,
 	f.IntVar(&o.mtu, "mtu", 0, "bytes of IP packet; 0: that of the interface")
 	f.StringVar(&o.gateway, "gateway", "", "next hop for everything beyond the link; without it, the kernel's routes")
 	f.UintSliceVar(&o.ports, "echo-port", []uint{7}, "UDP ports that send everything back")
+	f.BoolVar(&o.noUDPOpt, "no-udp-options", false, "do not answer probes in UDP Options")
 	f.BoolVar(&o.noHBH, "no-min-pmtu", false, "do not know the option 0x30")
 	f.BoolVar(&o.noCut, "no-truncation", false, "do not know truncated packets: answer with a Parameter Problem")
 	return cmd

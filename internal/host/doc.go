@@ -6,6 +6,7 @@
 //
 //	echo request            echo reply of the same size
 //	UDP to an echo port     the datagram back
+//	UDP with option REQ     answered with RES (RFC 9869)
 //	UDP to another port     Destination Unreachable, port
 //	Neighbor Solicitation   Neighbor Advertisement (links with addresses only)
 //	unknown option, header  as RFC 8200 asks: skip, discard, Parameter Problem

@@ -9,6 +9,7 @@ import (
 
 	"pathmtu/hbh"
 	"pathmtu/internal/ip6"
+	"pathmtu/plpmtud/udpopt"
 	"pathmtu/truncate"
 )
 
@@ -25,6 +26,9 @@ type Config struct {
 	EchoPorts []uint16
 	// NoHopByHop turns the option 0x30 off: it is skipped as unknown.
 	NoHopByHop bool
+	// NoUDPOptions leaves the probes of DPLPMTUD over UDP Options (RFC 9869)
+	// unanswered. Otherwise they are answered at the echo ports.
+	NoUDPOptions bool
 	// NoTruncation turns packet truncation off: its options are unknown.
 	// Otherwise Truncation reads them; the zero value is revision T1.
 	NoTruncation bool
@@ -42,6 +46,7 @@ type Counters struct {
 	Received, NotOurs, Malformed, BadChecksum, Fragments uint64
 	Echoes, UDPEchoes, ClosedPort                        uint64
 	Solicitations                                        uint64
+	Probes                                               uint64 // requests (REQ) among UDP Options
 	OptionProblems                                       uint64 // packets discarded for an option
 	UnknownHeader                                        uint64
 	MinPMTU                                              uint64 // replies that carried the option
@@ -57,8 +62,11 @@ type Host struct {
 	addrs    map[netip.Addr]bool
 	mtu      *hbh.Host
 	cut      *truncate.Destination // nil: truncation is not known
+	probes   *udpopt.Responder     // nil: UDP Options are not known
 	counters Counters
-	buf, out []byte
+
+	buf, out     []byte // packets to be sent, without and with the option 0x30
+	udpBuf, opts []byte
 }
 
 // New checks the configuration.
@@ -87,7 +95,10 @@ func New(cfg Config) (*Host, error) {
 		}
 	}
 	var err error
-	h.cut, err = newDestination(cfg)
+	if h.cut, err = newDestination(cfg); err != nil {
+		return nil, err
+	}
+	h.probes, err = newResponder(cfg)
 	return h, err
 }
 
@@ -165,21 +176,16 @@ func (h *Host) udp(p ip6.Packet, off int, now time.Time, send func([]byte)) {
 	if slices.Contains(h.cfg.EchoPorts, src) || src == 0 {
 		return
 	}
-	h.counters.UDPEchoes++
 	key := hbh.Key{Local: netip.AddrPortFrom(p.Dst(), dst), Remote: netip.AddrPortFrom(p.Src(), src), Proto: ip6.ProtoUDP}
-	h.datagram(key, u[8:n])
-	h.reply(p, key, now, send)
-}
-
-// datagram builds a UDP datagram of a flow in h.buf.
-func (h *Host) datagram(key hbh.Key, data []byte) {
-	h.buf = ip6.AppendHeader(h.buf[:0], ip6.Fields{NextHeader: ip6.ProtoUDP, HopLimit: 64, Src: key.Local.Addr(), Dst: key.Remote.Addr()}, 8+len(data))
-	h.buf = binary.BigEndian.AppendUint16(h.buf, key.Local.Port())
-	h.buf = binary.BigEndian.AppendUint16(h.buf, key.Remote.Port())
-	h.buf = binary.BigEndian.AppendUint16(h.buf, uint16(8+len(data)))
-	h.buf = append(h.buf, 0, 0)
-	h.buf = append(h.buf, data...)
-	ip6.Packet(h.buf).SetChecksum(ip6.Limits{})
+	probe, res := h.udpOptions(p, u, key, now)
+	if probe {
+		h.observe(p, key, now)
+		return
+	}
+	h.counters.UDPEchoes++
+	if h.datagram(key, u[8:n], res) {
+		h.reply(p, key, now, send)
+	}
 }
 
 func (h *Host) answer(p ip6.Packet, next uint8) ip6.Fields {
@@ -189,9 +195,21 @@ func (h *Host) answer(p ip6.Packet, next uint8) ip6.Fields {
 // reply sends h.buf, the answer to p, with the option if the flow has
 // something to say.
 func (h *Host) reply(p ip6.Packet, key hbh.Key, now time.Time, send func([]byte)) {
+	h.observe(p, key, now)
+	h.withDue(key, true, now, send)
+}
+
+// observe takes what p, which was validated, says about its path.
+func (h *Host) observe(p ip6.Packet, key hbh.Key, now time.Time) {
 	if h.mtu != nil {
 		h.mtu.Received(now, key, hbh.Observe(p, ip6.Limits{}))
-		if o, ok := h.mtu.Outgoing(now, key, len(h.buf)+hbh.HeaderLen, true); ok && h.withOption(o) {
+	}
+}
+
+// withDue sends h.buf with the option if one is due.
+func (h *Host) withDue(key hbh.Key, data bool, now time.Time, send func([]byte)) {
+	if h.mtu != nil {
+		if o, ok := h.mtu.Outgoing(now, key, len(h.buf)+hbh.HeaderLen, data); ok && h.withOption(o) {
 			h.send(h.out, send)
 			return
 		}
@@ -219,28 +237,28 @@ func (h *Host) send(pkt []byte, send func([]byte)) {
 }
 
 // Next is when Poll has something to send, the zero time: after an event.
-func (h *Host) Next() time.Time {
-	if h.mtu == nil {
-		return time.Time{}
+func (h *Host) Next() (at time.Time) {
+	if h.mtu != nil {
+		at = h.mtu.Next()
 	}
-	return h.mtu.Next()
+	if h.probes != nil {
+		if n := h.probes.Next(); at.IsZero() || !n.IsZero() && n.Before(at) {
+			at = n
+		}
+	}
+	return at
 }
 
-// Poll sends answers to the option that no reply took along.
+// Poll sends the answers that no other packet took along.
 func (h *Host) Poll(now time.Time, send func(pkt []byte)) {
-	if h.mtu == nil {
-		return
-	}
-	for {
+	h.pollProbes(now, send)
+	for h.mtu != nil {
 		key, o, ok := h.mtu.Poll(now)
 		if !ok {
 			return
 		}
-		if key.Proto != ip6.ProtoUDP {
-			continue // an echo reply that nobody asked for would be dropped
-		}
-		h.datagram(key, nil)
-		if h.withOption(o) {
+		// An echo reply that nobody asked for would be dropped.
+		if key.Proto == ip6.ProtoUDP && h.datagram(key, nil, nil) && h.withOption(o) {
 			h.counters.MinPMTUEmpty++
 			h.send(h.out, send)
 		}
