@@ -41,6 +41,8 @@ var arrows = []arrow{
 	{from: "internal/netlab", ours: []string{"results"}, others: []string{"any"}},
 	{from: "internal/pathsim", ours: []string{"plpmtud"}, others: []string{"any"}},
 	{from: "internal/cli", ours: []string{""}, others: []string{"any"}},
+	{from: "docs/examples/cmd/sidebyside", ours: []string{"docs/examples", "plpmtud", "internal/netlab", "results"}, others: []string{"any"}},
+	{from: "docs/examples", ours: []string{"plpmtud"}, others: []string{"any"}},
 	{from: "cmd", ours: []string{"internal/cli"}},
 	{from: "netns-tests", ours: []string{""}, others: []string{"any"}},
 	{from: "internal/repotest", others: []string{"any"}},
