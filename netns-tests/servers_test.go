@@ -212,3 +212,77 @@ func TestServers(t *testing.T) {
 		}
 	}
 }
+
+// limitedServers answer up to a size of their own.
+var limitedServers = []struct {
+	server
+	payload int // bytes of UDP payload
+}{
+	{server{name: "dnsmasq", method: "dns", port: "53", step: 1, conf: "no-resolv\nno-hosts\nno-daemon\nuser=root\npid-file=DIR/pid\n",
+		cmd: []string{"dnsmasq", "-C", "DIR/conf"}}, 1232},
+	{server{name: "chrony", method: "ntp", port: "123", step: 4, conf: "allow\nlocal stratum 8\ncmdport 0\npidfile DIR/pid\ndriftfile DIR/drift\n",
+		cmd: []string{"chronyd", "-d", "-x", "-u", "root", "-f", "DIR/conf"}}, 1140},
+}
+
+// A server's own limit is found exactly. Alone it can't be told from a black
+// hole, which costs confidence; beside a second method it can.
+func TestServerLimits(t *testing.T) {
+	for _, s := range limitedServers {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			lab := build(t, netlab.Path(1500, 1500, delivered))
+			s.start(t, lab)
+			for family, headers := range map[int]int{4: 28, 6: 48} {
+				srv, _ := lab.Addr("srv", family)
+				measure := func(method string) (*results.Record, string) {
+					o := run(t, lab.Node("cli"), nobody, "probe", "--json", "--method", method, srv.String())
+					rec, err := results.NewReader(strings.NewReader(o.stdout)).Read()
+					require.NoError(t, err, "%s%s", o.stdout, o.stderr)
+					require.NotNil(t, rec.PMTU, o.stdout)
+					return rec, o.stdout
+				}
+				rec, what := measure(s.method)
+				assert.Equal(t, s.payload+headers, *rec.PMTU, what)
+				assert.Equal(t, results.OKSilent, rec.Verdict, what)
+				assert.LessOrEqual(t, rec.Confidence, 0.5, what)
+
+				rec, what = measure(s.method + ",icmp")
+				assert.Equal(t, 1500, *rec.PMTU, what)
+				assert.Equal(t, results.OK, rec.Verdict, what)
+				require.Len(t, rec.Methods, 2)
+				assert.Equal(t, results.ResponderLimit, rec.Methods[0].Verdict, what)
+				assert.Equal(t, s.payload+headers, *rec.Methods[0].PMTU, what)
+			}
+		})
+	}
+}
+
+// QUIC servers ignore datagrams of less than 1200 bytes: a smaller path can't be
+// measured by them, and one that just carries them can.
+func TestQUICLeast(t *testing.T) {
+	for _, s := range servers {
+		if s.method != "quic" {
+			continue
+		}
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			topology := netlab.Path(1500, 1500, delivered)
+			topology.Links[1].B.Loss = []netlab.Loss{{Above: 1228, Percent: 100}}
+			lab := build(t, topology)
+			s.start(t, lab)
+			srv, _ := lab.Addr("srv", 4)
+			o := run(t, lab.Node("cli"), nobody, "probe", "--json", "--method", "quic", srv.String())
+			rec, err := results.NewReader(strings.NewReader(o.stdout)).Read()
+			require.NoError(t, err, o.stdout)
+			if assert.NotNil(t, rec.PMTU, o.stdout) {
+				assert.Equal(t, 1228, *rec.PMTU, o.stdout)
+			}
+			srv, _ = lab.Addr("srv", 6) // 1248 bytes at least
+			o = run(t, lab.Node("cli"), nobody, "probe", "--json", "--method", "quic", srv.String())
+			rec, err = results.NewReader(strings.NewReader(o.stdout)).Read()
+			require.NoError(t, err, o.stdout)
+			assert.Nil(t, rec.PMTU, o.stdout)
+			assert.Equal(t, results.Unresponsive, rec.Verdict, o.stdout)
+		})
+	}
+}

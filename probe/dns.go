@@ -46,8 +46,9 @@ func (m *dnsQuery) Name() string { return m.method }
 func (m *dnsQuery) Traits() Traits {
 	below := m.ipHeader() + udpHeader
 	return Traits{
-		Carrier: UDP, Direction: results.Forward, Port: m.port,
+		Carrier: UDP, Direction: results.Forward, Port: m.port, Server: true,
 		Below: below, Min: below + max(dnsLeast, dnsFixed+m.least()), Max: below + dnsFixed + 65000, Step: 1,
+		Limits: []int{512, 1232, 4096}, // usual sizes of EDNS buffers
 	}
 }
 

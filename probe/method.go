@@ -37,6 +37,12 @@ type Traits struct {
 	Min, Max int
 	// Step is the granularity of sizes: every size is Min plus a multiple.
 	Step int
+	// Server says that a program answers and not the host itself: it may be
+	// silent above a size of its own choice.
+	Server bool
+	// Limits are UDP payloads, in bytes, above which servers are known to fall
+	// silent: a result of just that size may be theirs and not the path's.
+	Limits []int
 	// ClosedPort says that "port unreachable" from the target is the answer.
 	ClosedPort bool
 	// Burst and Every describe how often a responder answers: Burst answers at

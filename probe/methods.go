@@ -6,7 +6,7 @@ import (
 )
 
 // Names returns the names of all methods.
-func Names() []string { return []string{"icmp", "udp", "quic", "dns", "stun"} }
+func Names() []string { return []string{"icmp", "udp", "quic", "dns", "stun", "ntp"} }
 
 // NewMethod returns the method of that name. Port is the UDP port, 0 for the
 // method's own; id is the identifier of ICMP echo.
@@ -28,6 +28,8 @@ func NewMethod(name string, t Target, port, id uint16) (Method, error) {
 		return NewDNS(t, port), nil
 	case "stun":
 		return NewSTUN(t, port), nil
+	case "ntp":
+		return NewNTP(t, port), nil
 	}
 	return nil, fmt.Errorf("probe: method %q: want one of %v", name, Names())
 }
@@ -47,6 +49,8 @@ func DefaultPort(name string) uint16 {
 		return 53
 	case "stun":
 		return 3478
+	case "ntp":
+		return 123
 	}
 	return 0
 }

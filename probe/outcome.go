@@ -27,6 +27,8 @@ type Outcome struct {
 	results.Method
 	End        End
 	Confidence float64 // 0 to 1
+	Step       int     // sizes are so many bytes apart: the truth is less than Step above PMTU
+	Server     bool    // see Traits
 	LocalMTU   int     // what the first hop's link carries, as far as was noticed. Bytes
 	Bottleneck *results.Bottleneck
 	PTB        []results.PTB
@@ -103,6 +105,9 @@ func (s *Session) conclude(now time.Time, size int) {
 			return
 		}
 		s.note("no router said so")
+		if s.serverLimit() {
+			s.note("servers of this kind have such a limit of their own: the path may carry more")
+		}
 		s.end(now, results.OKSilent)
 	}
 }
@@ -112,6 +117,17 @@ func (s *Session) firstHop() int {
 		return min(s.local, s.cfg.FirstHop)
 	}
 	return s.cfg.FirstHop
+}
+
+// serverLimit says whether the PMTU is just what servers of this kind are known
+// to accept.
+func (s *Session) serverLimit() bool {
+	for _, n := range s.traits.Limits {
+		if size := n + s.traits.Below; s.pmtu == (exact{min: s.traits.Min, step: s.traits.Step}).down(size) {
+			return true
+		}
+	}
+	return false
 }
 
 // confidence is how sure the PMTU is: one less how likely it is that losses by
@@ -124,6 +140,9 @@ func (s *Session) confidence() float64 {
 	c := most
 	if next := s.nextSize(s.pmtu); next <= s.hi && s.refused != next {
 		c = min(c, 1-math.Pow(s.chance(), float64(s.failed[next])))
+	}
+	if s.verdict == results.OKSilent && s.serverLimit() {
+		c /= 2
 	}
 	return math.Round(c/float64(1+s.contradictions)*1000) / 1000
 }
@@ -140,7 +159,8 @@ func (s *Session) Outcome() Outcome {
 		End:        s.why,
 		Confidence: s.confidence(),
 		LocalMTU:   s.firstHop(),
-		Evidence:   slices.Clone(s.evidence),
+		Step:       s.traits.Step, Server: s.traits.Server,
+		Evidence: slices.Clone(s.evidence),
 	}
 	failed := 0
 	refuser := netip.Addr{}

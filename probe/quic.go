@@ -45,8 +45,9 @@ func (m *quicVN) Name() string { return m.method }
 func (m *quicVN) Traits() Traits {
 	below := m.ipHeader() + udpHeader
 	return Traits{
-		Carrier: UDP, Direction: results.Forward, Port: m.port,
+		Carrier: UDP, Direction: results.Forward, Port: m.port, Server: true,
 		Below: below, Min: below + quicLeast, Max: 65535, Step: 1,
+		Limits: []int{1452, 1472, 1500}, // usual sizes of receive buffers
 	}
 }
 

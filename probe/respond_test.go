@@ -23,6 +23,8 @@ func respond(m Method, v6 bool, b []byte) []byte {
 		return respondDNS(b)
 	case "stun":
 		return respondSTUN(b)
+	case "ntp":
+		return respondNTP(b)
 	}
 	return nil
 }
@@ -59,6 +61,17 @@ func respondDNS(b []byte) []byte {
 	if err != nil {
 		return nil
 	}
+	return out
+}
+
+// respondNTP: RFC 5905 section 9.2, RFC 7822 section 3.
+func respondNTP(b []byte) []byte {
+	if len(b) < 48+28 || b[0]&7 != 3 || len(b)%4 != 0 || int(binary.BigEndian.Uint16(b[50:])) != len(b)-48 {
+		return nil
+	}
+	out := make([]byte, 48)
+	out[0] = b[0]&0x38 | 4
+	copy(out[24:], b[40:48])
 	return out
 }
 

@@ -45,7 +45,7 @@ func (m *stunBinding) Traits() Traits {
 		least = (need + 3) / 4 * 4
 	}
 	return Traits{
-		Carrier: UDP, Direction: results.Forward, Port: m.port,
+		Carrier: UDP, Direction: results.Forward, Port: m.port, Server: true,
 		Below: below, Min: below + least, Max: below + stunHeader + 65532, Step: 4,
 	}
 }

@@ -59,7 +59,12 @@ Methods:
          Some servers answer up to a limit of their own only.
   stun   Binding requests with an attribute that servers ignore, to a STUN server:
          the way there, in steps of 4 bytes.
+  ntp    requests with an extension field, to an NTP server: the way there, in steps
+         of 4 bytes. Few servers answer these, and those up to 1140 bytes.
   auto   icmp, and udp where icmp gets no answer or finds a black hole.
+
+Several methods, as in --method icmp,dns, are reconciled: silence of a server above
+a size that another method got through is the server's limit, not the path's.
 
 icmp needs CAP_NET_RAW or a group in net.ipv4.ping_group_range; the others nothing.`,
 		Example: "  pmtu probe example.net\n  pmtu probe -6 --json --method udp 2001:db8::1 fe80::1%eth0",
@@ -72,7 +77,7 @@ icmp needs CAP_NET_RAW or a group in net.ipv4.ping_group_range; the others nothi
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.method, "method", "auto", strings.Join(probe.Names(), ", ")+" or auto")
+	f.StringVar(&o.method, "method", "auto", strings.Join(probe.Names(), ", ")+", or several of them, or auto")
 	f.BoolVarP(&o.v4, "ipv4", "4", false, "IPv4 (with -6: both)")
 	f.BoolVarP(&o.v6, "ipv6", "6", false, "IPv6 (with -4: both)")
 	f.IntVar(&o.port, "port", 0, "UDP port (0: 33434 for udp, where nobody should listen; 443 quic, 53 dns, 3478 stun)")
@@ -90,8 +95,13 @@ icmp needs CAP_NET_RAW or a group in net.ipv4.ping_group_range; the others nothi
 
 // check refuses values that are out of range, naming them.
 func (o *probeOptions) check(hosts []string) error {
-	if o.method != "auto" && !slices.Contains(probe.Names(), o.method) {
-		return usagef("--method %q: want %s or auto", o.method, strings.Join(probe.Names(), ", "))
+	for i, name := range o.methods() {
+		if !slices.Contains(probe.Names(), name) {
+			return usagef("--method %q: want %s or auto", name, strings.Join(probe.Names(), ", "))
+		}
+		if slices.Contains(o.methods()[:i], name) {
+			return usagef("--method %q: %s more than once", o.method, name)
+		}
 	}
 	if o.port < 0 || o.port > 65535 {
 		return usagef("--port %d: want 1 to 65535, or 0 for the method's own", o.port)
@@ -137,6 +147,14 @@ func (o *probeOptions) check(hosts []string) error {
 		}
 	}
 	return nil
+}
+
+// methods returns the names of the methods asked for, in order.
+func (o *probeOptions) methods() []string {
+	if o.method == "auto" {
+		return []string{"icmp", "udp"}
+	}
+	return strings.Split(o.method, ",")
 }
 
 const (

@@ -61,14 +61,11 @@ func (m *measurer) measure(ctx context.Context, t target) (*results.Record, erro
 	}
 	r.Vantage.Source, r.Vantage.Interface, r.Vantage.MTU = link.Source.String(), link.Name, link.MTU
 
-	methods := []string{m.options.method}
-	if m.options.method == "auto" {
-		methods = []string{"icmp", "udp"}
-	}
+	methods := m.options.methods()
 	var found []probe.Outcome
 	var privilege error
 	for i, name := range methods {
-		if i > 0 && !needsSecondOpinion(found) {
+		if i > 0 && (m.options.method == "auto" && !needsSecondOpinion(found) || ctx.Err() != nil) {
 			break
 		}
 		o, err := m.session(ctx, name, t, link)

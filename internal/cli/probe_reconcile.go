@@ -24,36 +24,47 @@ func needsSecondOpinion(found []probe.Outcome) bool {
 	return false
 }
 
-// reconcile makes one verdict of what the methods found.
+// reconcile makes one verdict of what the methods found: that of the one that
+// got the largest size through, since what arrived arrived. The others have to
+// agree, or there has to be a reason why not.
 func reconcile(r *results.Record, found []probe.Outcome) {
-	var best *probe.Outcome
-	for i := range found {
-		o := &found[i]
-		r.Methods = append(r.Methods, o.Method)
-		r.PTB = append(r.PTB, o.PTB...)
-		r.Loss = append(r.Loss, o.Loss...)
-		for _, e := range o.Evidence {
-			r.Evidence = append(r.Evidence, o.Method.Method+": "+e)
-		}
-		if best == nil || best.PMTU == nil && o.PMTU != nil {
-			best = o
-		}
-	}
+	best := largest(found)
 	if best == nil {
 		return
 	}
 	r.PMTU, r.Verdict, r.Confidence, r.Direction = best.PMTU, best.Verdict, best.Confidence, best.Method.Direction
 	r.Bottleneck = best.Bottleneck
 	r.Vantage.MTU = min(r.Vantage.MTU, best.LocalMTU)
-	if best.PMTU == nil {
-		r.Error = problems(found)
-		return
-	}
 	for i := range found {
-		if o := &found[i]; o != best && o.PMTU != nil {
-			compare(r, best, o)
+		o := &found[i]
+		r.PTB = append(r.PTB, o.PTB...)
+		r.Loss = append(r.Loss, o.Loss...)
+		for _, e := range o.Evidence {
+			r.Evidence = append(r.Evidence, o.Method.Method+": "+e)
 		}
 	}
+	for i := range found {
+		o := &found[i]
+		if o != best && o.PMTU != nil && best.PMTU != nil {
+			compare(r, best, o)
+		}
+		r.Methods = append(r.Methods, o.Method)
+	}
+	if best.PMTU == nil {
+		r.Error = problems(found)
+	}
+}
+
+// largest returns the first of those that found the largest PMTU; without any,
+// the first.
+func largest(found []probe.Outcome) *probe.Outcome {
+	var best *probe.Outcome
+	for i := range found {
+		if o := &found[i]; best == nil || o.PMTU != nil && (best.PMTU == nil || *o.PMTU > *best.PMTU) {
+			best = o
+		}
+	}
+	return best
 }
 
 // problems says why no method found anything.
@@ -70,20 +81,31 @@ func problems(found []probe.Outcome) string {
 // mostConfidence is never 1: other flows may take another path.
 const mostConfidence = 0.999
 
-// compare takes a second method into account.
-func compare(r *results.Record, first, second *probe.Outcome) {
-	a, b := *first.PMTU, *second.PMTU
+// compare takes another method into account, which found the same or less.
+func compare(r *results.Record, best, other *probe.Outcome) {
+	most, less := *best.PMTU, *other.PMTU
+	silent := other.Verdict == results.OKSilent
+	say := func(format string, args ...any) {
+		r.Evidence = append(r.Evidence, fmt.Sprintf(format, args...))
+	}
 	switch {
-	case a == b:
-		r.Confidence = min(1-(1-first.Confidence)*(1-second.Confidence), mostConfidence)
-		r.Evidence = append(r.Evidence, fmt.Sprintf("%s and %s agree", first.Method.Method, second.Method.Method))
-	case first.Method.Direction == results.RoundTrip && second.Method.Direction == results.Forward && a < b:
-		r.PMTU, r.Confidence, r.Direction = second.PMTU, second.Confidence, results.Forward
-		r.Verdict = results.ReverseLimit
-		r.Evidence = append(r.Evidence, fmt.Sprintf("%d bytes arrive, but answers of more than %d bytes don't come back", b, a))
+	case most-less < max(other.Step, 1):
+		r.Confidence = min(1-(1-r.Confidence)*(1-other.Confidence), mostConfidence)
+		say("%s and %s agree", best.Method.Method, other.Method.Method)
+	case other.Verdict == results.LocalLimit:
+		say("%s sends no more than %d bytes", other.Method.Method, less)
+	case silent && other.Server:
+		other.Verdict = results.ResponderLimit
+		say("%d bytes arrive by %s: the limit of %d bytes is that of the host's %s server", most, best.Method.Method, less, other.Method.Method)
+	case silent && other.Method.Direction == results.RoundTrip && best.Method.Direction == results.Forward:
+		other.Verdict = results.ReverseLimit
+		if r.Verdict != results.Inconsistent {
+			r.Verdict = results.ReverseLimit
+		}
+		say("%d bytes arrive, but answers of more than %d bytes don't come back", most, less)
 	default:
 		r.Verdict = results.Inconsistent
-		r.PMTU, r.Confidence = nil, 0
-		r.Error = fmt.Sprintf("%s says %d, %s says %d bytes", first.Method.Method, a, second.Method.Method, b)
+		r.PMTU, r.Confidence, r.Bottleneck = nil, 0, nil
+		r.Error = fmt.Sprintf("%s says %d, %s says %d bytes", best.Method.Method, most, other.Method.Method, less)
 	}
 }

@@ -39,6 +39,8 @@ func TestWrongUse(t *testing.T) {
 		{[]string{"probe", "--max", "67", "x"}, "--max 67: want 68 to 65535 bytes"},
 		{[]string{"probe", "--min", "-1", "x"}, "--min -1: want 0 to 65535 bytes"},
 		{[]string{"probe", "--min", "1400", "--max", "1300", "x"}, "--min 1400: is more than --max 1300"},
+		{[]string{"probe", "--method", "udp,udp", "x"}, `--method "udp,udp": udp more than once`},
+		{[]string{"probe", "--method", "udp,", "x"}, `--method "": want `},
 		{[]string{"probe", "--method", "smoke", "x"}, `--method "smoke": want `},
 		{[]string{"probe", "--port", "-1", "x"}, "--port -1: want 1 to 65535"},
 		{[]string{"probe", "--port", "80", "--method", "icmp", "x"}, "--port 80: method icmp has no ports"},
@@ -136,7 +138,7 @@ func TestTargets(t *testing.T) {
 }
 
 func outcome(method string, d results.Direction, size int, v results.Verdict) probe.Outcome {
-	o := probe.Outcome{Confidence: 0.9, LocalMTU: 1500, Method: results.Method{Method: method, Direction: d, Verdict: v}}
+	o := probe.Outcome{Confidence: 0.9, LocalMTU: 1500, Step: 1, Method: results.Method{Method: method, Direction: d, Verdict: v}}
 	if size != 0 {
 		o.PMTU = &size
 	} else {
@@ -149,6 +151,13 @@ func outcome(method string, d results.Direction, size int, v results.Verdict) pr
 func TestReconcile(t *testing.T) {
 	icmp := func(size int, v results.Verdict) probe.Outcome { return outcome("icmp", results.RoundTrip, size, v) }
 	udp := func(size int, v results.Verdict) probe.Outcome { return outcome("udp", results.Forward, size, v) }
+	server := func(name string, step, size int, v results.Verdict) probe.Outcome {
+		o := outcome(name, results.Forward, size, v)
+		o.Server, o.Step = true, step
+		return o
+	}
+	dns := func(size int, v results.Verdict) probe.Outcome { return server("dns", 1, size, v) }
+	stun := func(size int, v results.Verdict) probe.Outcome { return server("stun", 4, size, v) }
 	tests := []struct {
 		name       string
 		found      []probe.Outcome
@@ -162,6 +171,10 @@ func TestReconcile(t *testing.T) {
 		{"the second only", []probe.Outcome{icmp(0, results.Unresponsive), udp(1400, results.OK)}, 1400, results.OK, results.Forward, 0.9, ""},
 		{"they agree", []probe.Outcome{icmp(1400, results.OKSilent), udp(1400, results.OKSilent)}, 1400, results.OKSilent, results.RoundTrip, 0.99, ""},
 		{"the way back is narrower", []probe.Outcome{icmp(1400, results.OKSilent), udp(1500, results.OK)}, 1500, results.ReverseLimit, results.Forward, 0.9, ""},
+		{"the server has a limit", []probe.Outcome{dns(1260, results.OKSilent), icmp(1500, results.OK)}, 1500, results.OK, results.RoundTrip, 0.9, ""},
+		{"a coarse method agrees", []probe.Outcome{stun(1412, results.OK), icmp(1413, results.OK)}, 1413, results.OK, results.RoundTrip, 0.99, ""},
+		{"a coarse method doesn't", []probe.Outcome{stun(1408, results.OK), icmp(1413, results.OK)}, 0, results.Inconsistent, results.RoundTrip, 0, "icmp says 1413, stun says 1408 bytes"},
+		{"three", []probe.Outcome{icmp(1400, results.OKSilent), dns(1260, results.OKSilent), udp(1500, results.OK)}, 1500, results.ReverseLimit, results.Forward, 0.9, ""},
 		{"they contradict", []probe.Outcome{icmp(1500, results.OK), udp(1400, results.OKSilent)}, 0, results.Inconsistent, results.RoundTrip, 0, "icmp says 1500, udp says 1400 bytes"},
 		{"neither", []probe.Outcome{icmp(0, results.Unresponsive), udp(0, results.Unresponsive)}, 0, results.Unresponsive, results.RoundTrip, 0.9, "icmp failed; udp failed"},
 	}
