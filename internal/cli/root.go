@@ -37,7 +37,7 @@ is missing (the message names it, and what works without).`,
 		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newProbeCommand(), newVersionCommand(), newLabCommand(), newRouterCommand(), newHostCommand(), newDecodeCommand(), newSurveyCommand())
+	root.AddCommand(newProbeCommand(), newVersionCommand(), newLabCommand(), newRouterCommand(), newHostCommand(), newDecodeCommand(), newSurveyCommand(), newTraceCommand())
 	wrapArgs(root)
 	return root
 }

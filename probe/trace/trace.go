@@ -1,0 +1,432 @@
+package trace
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"time"
+
+	"pathmtu/internal/ip6"
+	"pathmtu/probe"
+)
+
+// phase is what a Trace is busy with.
+type phase uint8
+
+const (
+	findHops phase = iota
+	findEnd
+	findShrinks
+	tryOptions
+	followMinPMTU
+	tryTruncation
+	tryMSS
+	finished
+)
+
+// A Trace looks at the path to one host. Drive it as a probe.Session:
+//
+//	for !t.Done() {
+//		for {
+//			p, ok := t.Poll(now) // send p.Data; on failure call t.SendFailed
+//			if !ok { break }
+//		}
+//		// wait until t.Next(), or until something arrives:
+//		// t.Received or t.Queued, t.Interrupt
+//	}
+//	r := t.Report()
+//
+// It isn't safe for concurrent use.
+type Trace struct {
+	cfg     Config
+	v6      bool
+	phase   phase
+	started time.Time
+	ended   time.Time
+	problem string
+
+	nextID    probe.ID
+	sent      map[probe.ID]*sentPacket
+	questions []*question // of the present step
+	buckets   map[int]*bucket
+	random    uint64
+	slowest   time.Duration // the longest round trip
+	lastSent  time.Time
+	retryAt   time.Time
+	transient int
+
+	packets, lost, errors int
+	bytes                 int64
+
+	hops     []Hop // index 0: hop 1
+	asked    []*question
+	distance int // of the target; 0: it did not answer
+	halt     bool
+	session  *probe.Session
+	outcomes []probe.Outcome
+	claims   []claim
+	steps    steps
+	shrinks  []Shrink
+	options  []OptionFate
+	plan     optionPlan
+	idle     bool // the present phase has nothing to do
+	armAsks  map[Arm]*question
+	minAsks  []*question
+	truncAsk *question
+	trunc    *truncation
+	mssAsks  []*question
+	synAck   int // MSS of the target's SYN-ACK; 0: none came
+	answered bool
+
+	buf, inner []byte
+}
+
+// Packet is a packet to send at once. Data is valid until the next call.
+type Packet struct {
+	ID       probe.ID
+	HopLimit int
+	Size     int // of the IP packet that it makes
+	Data     []byte
+}
+
+// gap is the least time between two packets.
+const gap = 2 * time.Millisecond
+
+// New returns a Trace. It returns a *probe.ConfigError if a field of cfg is out
+// of range.
+func New(cfg Config) (*Trace, error) {
+	c, err := cfg.normalise()
+	if err != nil {
+		return nil, err
+	}
+	return &Trace{
+		cfg: c, v6: c.v6(), nextID: 1, random: c.Seed | 1,
+		sent: make(map[probe.ID]*sentPacket), buckets: make(map[int]*bucket), armAsks: make(map[Arm]*question),
+	}, nil
+}
+
+// Done says that the Trace has ended: nothing more is to be sent.
+func (t *Trace) Done() bool { return t.phase == finished }
+
+// Poll returns a packet to send now, if one is due.
+func (t *Trace) Poll(now time.Time) (Packet, bool) {
+	if t.started.IsZero() {
+		t.started = now
+	}
+	t.expire(now)
+	t.advance(now)
+	if t.Done() || t.overBudget(now) || now.Before(t.lastSent.Add(gap)) || now.Before(t.retryAt) {
+		return Packet{}, false
+	}
+	if t.session != nil {
+		s, ok := t.session.Poll(now)
+		if !ok {
+			t.advance(now)
+			return Packet{}, false
+		}
+		return t.sendSession(now, s), true
+	}
+	waiting := 0
+	for _, q := range t.questions {
+		if q.result == open && q.packet != nil {
+			waiting++
+		}
+	}
+	if waiting >= maxOutstanding {
+		return Packet{}, false
+	}
+	for _, q := range t.questions {
+		if at, ok := t.due(now, q); ok && !now.Before(at) {
+			return t.sendQuestion(now, q), true
+		}
+	}
+	return Packet{}, false
+}
+
+// Next returns when to call Poll again without a further event; the zero time
+// once the Trace is done.
+func (t *Trace) Next() time.Time {
+	if t.Done() {
+		return time.Time{}
+	}
+	if t.started.IsZero() {
+		return time.Unix(0, 0)
+	}
+	at := t.started.Add(t.cfg.Budget.Time)
+	sooner := func(x time.Time) {
+		x = later(later(x, t.lastSent.Add(gap)), t.retryAt)
+		if x.Before(at) {
+			at = x
+		}
+	}
+	if t.session != nil {
+		if n := t.session.Next(); !n.IsZero() {
+			sooner(n)
+		}
+		return at
+	}
+	waiting := 0
+	for _, q := range t.questions {
+		if q.result == open && q.packet != nil {
+			waiting++
+			sooner(q.packet.until)
+		}
+	}
+	if waiting < maxOutstanding {
+		for _, q := range t.questions {
+			if x, ok := t.due(later(t.lastSent, t.bucket(q.limit).at), q); ok {
+				sooner(x)
+			}
+		}
+	}
+	return at
+}
+
+func (t *Trace) overBudget(now time.Time) bool {
+	b := t.cfg.Budget
+	switch {
+	case t.packets >= b.Packets:
+		t.fail(now, "the budget of packets is used up")
+	case t.bytes >= b.Bytes:
+		t.fail(now, "the budget of bytes is used up")
+	case !now.Before(t.started.Add(b.Time)):
+		t.fail(now, "the time is used up")
+	default:
+		return false
+	}
+	return true
+}
+
+// fail ends the Trace early, with what it knows.
+func (t *Trace) fail(now time.Time, problem string) {
+	if t.Done() {
+		return
+	}
+	t.problem = problem
+	if t.session != nil {
+		t.session.Interrupt(now)
+		t.closeSession()
+	}
+	t.finish(now)
+}
+
+func (t *Trace) finish(now time.Time) {
+	t.harvest()
+	t.phase, t.ended = finished, now
+}
+
+// Interrupt ends the Trace with what it knows.
+func (t *Trace) Interrupt(now time.Time) {
+	if t.started.IsZero() {
+		t.started = now
+	}
+	t.fail(now, "interrupted")
+}
+
+// remember registers a packet that is about to be sent.
+func (t *Trace) remember(now time.Time, s spec, size int) *sentPacket {
+	p := &sentPacket{id: t.nextID, spec: s, at: now, until: now.Add(t.timeout())}
+	t.nextID++
+	t.sent[p.id] = p
+	t.packets++
+	t.bytes += int64(size)
+	t.lastSent = now
+	return p
+}
+
+func (t *Trace) sendQuestion(now time.Time, q *question) Packet {
+	s := q.spec
+	if q.checking {
+		s.arm, s.size = Plain, t.cfg.small()
+	}
+	t.bucket(s.limit).take(now)
+	p := t.remember(now, s, s.size)
+	p.q, p.checks, q.packet = q, q.checking, p
+	t.buf = t.buf[:0]
+	switch {
+	case s.arm == tcpSYN:
+		t.buf = t.cfg.syn(t.buf, p.id, s)
+	case !t.cfg.Whole:
+		t.buf = t.cfg.payload(t.buf, p.id, s)
+	default:
+		t.inner = t.cfg.payload(t.inner[:0], p.id, s)
+		t.buf = t.cfg.udp(t.buf, p.id, s, t.inner)
+	}
+	t.note(p)
+	return Packet{ID: p.id, HopLimit: s.limit, Size: s.size, Data: t.buf}
+}
+
+// note keeps what a short quote of the packet in buf can be compared with.
+func (t *Trace) note(p *sentPacket) {
+	p.payload = !t.cfg.Whole
+	if p.payload {
+		return
+	}
+	if q, ok := parseQuote(t.buf, t.v6); ok {
+		p.ipid, p.proto, p.start = q.id, q.proto, [8]byte(q.transport)
+	}
+}
+
+// SendFailed says that the packet of the last Poll was not sent.
+func (t *Trace) SendFailed(now time.Time, id probe.ID, f probe.Failure) {
+	p := t.sent[id]
+	if t.Done() || p == nil {
+		return
+	}
+	delete(t.sent, id)
+	t.packets--
+	t.bytes -= int64(p.spec.size)
+	if p.session != 0 && t.session != nil {
+		t.session.SendFailed(now, p.session, f)
+		return
+	}
+	if p.q != nil && p.q.packet == p {
+		p.q.packet = nil
+	}
+	const maxTransients = 100
+	switch {
+	case f.Transient && t.transient < maxTransients:
+		t.transient++
+		t.retryAt = now.Add(10 * time.Millisecond)
+	case f.TooBig && p.q != nil && !p.checks:
+		p.q.end(unknown)
+	default:
+		t.fail(now, "sending failed: "+f.Err.Error())
+	}
+}
+
+// Received hands in a whole IP packet that arrived. It returns whether it is
+// about this Trace.
+func (t *Trace) Received(now time.Time, packet []byte) bool {
+	if t.Done() {
+		return false
+	}
+	if e, ok := parseEcho(packet); ok {
+		return t.echo(now, e)
+	}
+	e, ok := parseEvent(packet)
+	if !ok || t.errors >= t.cfg.Budget.Errors {
+		return false
+	}
+	t.errors++
+	if e.kind == segment {
+		return t.segment(now, e)
+	}
+	p := t.find(e.quote)
+	t.tellSession(now, e, p)
+	if p == nil {
+		return false
+	}
+	if e.answered != nil && sameHost(e.from, t.cfg.Target) && e.answered.Rtn != 0 {
+		t.answered = true
+	}
+	t.settle(now, p, e)
+	t.advance(now)
+	return true
+}
+
+// find returns which packet is quoted. Where the quote is long enough, its token
+// decides; else the first bytes have to be those that were sent.
+func (t *Trace) find(q quote) *sentPacket {
+	if !sameHost(q.src, t.cfg.Source) || !sameHost(q.dst, t.cfg.Target) || len(q.transport) < 8 {
+		return nil
+	}
+	if q.proto == ip6.ProtoUDP {
+		if binary.BigEndian.Uint16(q.transport) != t.cfg.SourcePort || binary.BigEndian.Uint16(q.transport[2:]) != t.cfg.Port {
+			return nil
+		}
+		if id, ok := t.cfg.token(q.transport[udpHeader:]); ok {
+			return t.sent[id]
+		}
+	}
+	for _, p := range t.sent {
+		if p.proto == q.proto && p.ipid == q.id && t.begins(p, q) {
+			return p
+		}
+	}
+	return nil
+}
+
+// begins compares the start of the upper layer; checksums that cover it may have
+// been changed on the way, as they are when an MSS is.
+func (t *Trace) begins(p *sentPacket, q quote) bool {
+	if p.proto == ip6.ProtoUDP && len(q.transport)-udpHeader >= t.cfg.attribution()+probe.TokenLen && p.session == 0 {
+		return false // its token should have matched
+	}
+	return [8]byte(q.transport) == p.start
+}
+
+// segment takes a TCP segment from the target.
+func (t *Trace) segment(now time.Time, e event) bool {
+	const rst, syn, ack = 0x04, 0x02, 0x10
+	flags := e.seg[13]
+	if !sameHost(e.from, t.cfg.Target) || t.cfg.TCPPort == 0 || flags&ack == 0 || flags&(rst|syn) == 0 ||
+		binary.BigEndian.Uint16(e.seg) != t.cfg.TCPPort || binary.BigEndian.Uint16(e.seg[2:]) != t.cfg.TCPSourcePort {
+		return false
+	}
+	acked := binary.BigEndian.Uint32(e.seg[8:]) - 1
+	for _, p := range t.sent {
+		if p.spec.arm != tcpSYN || t.cfg.sequence(p.id) != acked {
+			continue
+		}
+		if m, ok := mssOf(e.seg); ok && flags&syn != 0 {
+			t.synAck = m
+		}
+		t.settle(now, p, e)
+		t.advance(now)
+		return true
+	}
+	return false
+}
+
+// QueuedError is an ICMP error as the error queue of a UDP socket tells it.
+type QueuedError struct {
+	From       netip.Addr
+	Type, Code uint8
+	MTU        int
+	Payload    []byte // of the quoted datagram; may be empty
+}
+
+// Queued hands in an ICMP error, where Config.Whole is not set. It returns
+// whether it is about this Trace.
+func (t *Trace) Queued(now time.Time, e QueuedError) bool {
+	if t.Done() || t.errors >= t.cfg.Budget.Errors {
+		return false
+	}
+	t.errors++
+	ev := event{kind: meaning(e.Type, e.Code, t.v6), from: e.From, typ: e.Type, code: e.Code, mtu: e.MTU}
+	if t.session != nil && t.session.ICMP(now, probe.ICMPError{
+		From: e.From, Type: e.Type, Code: e.Code, MTU: e.MTU, Quote: probe.Quote{Payload: e.Payload},
+	}) {
+		t.advance(now)
+		return true
+	}
+	p := t.byPayload(e.Payload)
+	if p == nil {
+		return false
+	}
+	t.settle(now, p, ev)
+	t.advance(now)
+	return true
+}
+
+// byPayload returns which packet has this payload; of an empty one it can be
+// known only if a single packet is waited for.
+func (t *Trace) byPayload(b []byte) *sentPacket {
+	if id, ok := t.cfg.token(b); ok {
+		return t.sent[id]
+	}
+	if len(b) >= t.cfg.attribution()+probe.TokenLen {
+		return nil
+	}
+	var only *sentPacket
+	for _, q := range t.questions {
+		if q.result != open || q.packet == nil {
+			continue
+		}
+		if only != nil {
+			return nil
+		}
+		only = q.packet
+	}
+	return only
+}
