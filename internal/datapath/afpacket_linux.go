@@ -186,7 +186,10 @@ func kick(fd int, c *counters) error {
 	// sendto(fd, NULL, 0, MSG_DONTWAIT): bounded work that doesn't sleep.
 	_, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), 0, 0, unix.MSG_DONTWAIT, 0, 0)
 	switch e {
-	case 0, unix.EAGAIN, unix.ENOBUFS, unix.EBUSY, unix.EINTR, unix.ENETDOWN:
+	case 0, unix.EAGAIN, unix.ENOBUFS, unix.EBUSY, unix.EINTR:
+		return nil
+	case unix.ENETDOWN, unix.ENXIO, unix.ENODEV:
+		// The interface is down or gone. The other ports go on.
 		return nil
 	}
 	return fmt.Errorf("datapath: transmit: %w", e)

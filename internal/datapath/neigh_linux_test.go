@@ -3,9 +3,11 @@ package datapath
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 func TestNeighbours(t *testing.T) {
@@ -63,4 +65,48 @@ func TestUnreachableNeighbour(t *testing.T) {
 	typ, code, _, _, ok := pair.icmp(2 * soon)
 	require.True(t, ok)
 	assert.Equal(t, []int{1, 3}, []int{typ, code}, "Destination Unreachable, address unreachable")
+}
+
+// An interface that goes down, comes back, and goes for good doesn't end the
+// router, nor make it spin.
+func TestInterfaceGoes(t *testing.T) {
+	for _, m := range modes {
+		t.Run(m.name, func(t *testing.T) {
+			lab := buildLab(t, 1500, 1500)
+			r1 := lab.Node("r1")
+			ip := func(args string) {
+				t.Helper()
+				_, errOut, err := r1.Run(t.Context(), "ip", strings.Fields(args)...)
+				require.NoError(t, err, "%s", errOut)
+			}
+			u := runRouter(t, r1, UserRouterConfig{Ports: portSpecs(m.kind), KernelRoutes: true, FastPath: m.fast})
+			pair := newUDPPair(t, lab, "cli", "srv")
+			arrives := func() bool {
+				// A Destination Unreachable that came before is reported here.
+				_ = pair.send(100, nil)
+				_, ok := pair.receive(never)
+				return ok
+			}
+			eventually(t, "up", arrives)
+			ip("link set to-srv down")
+			assert.False(t, arrives())
+			ip("link set to-srv up")
+			// The kernel takes addresses away from an interface that goes down.
+			ip("addr replace 2001:db8:2::1/64 dev to-srv nodad")
+			eventually(t, "up again", arrives)
+			ip("link del to-srv")
+			for range 3 {
+				_ = pair.send(100, nil)
+			}
+			var use, after unix.Rusage
+			require.NoError(t, unix.Getrusage(unix.RUSAGE_SELF, &use))
+			time.Sleep(300 * time.Millisecond)
+			require.NoError(t, unix.Getrusage(unix.RUSAGE_SELF, &after))
+			spent := time.Duration(after.Utime.Nano() + after.Stime.Nano() - use.Utime.Nano() - use.Stime.Nano())
+			assert.Less(t, spent, 200*time.Millisecond, "CPU time while nothing happens")
+			s, ok := u.Stats()
+			require.True(t, ok, "the router goes on")
+			assert.NotZero(t, s.Ports["to-cli"].RxPackets)
+		})
+	}
 }
