@@ -38,10 +38,14 @@ func (w *Writer) Write(r *Record) error {
 	if err := r.Validate(); err != nil {
 		return fmt.Errorf("record of %q: %w", r.Target, err)
 	}
+	c := r.canonical()
+	if c.Methods == nil {
+		c.Methods = []Method{} // an array, not null
+	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	if err := e.Encode(r); err != nil {
+	if err := e.Encode(c); err != nil {
 		return fmt.Errorf("record of %q: %w", r.Target, err)
 	}
 	if b.Len() > MaxLine+1 {
@@ -81,7 +85,7 @@ func (r *Reader) Read() (*Record, error) {
 		if err := rec.Validate(); err != nil {
 			return nil, &LineError{r.line, err}
 		}
-		return rec, nil
+		return rec.canonical(), nil
 	}
 }
 

@@ -3,104 +3,105 @@ package results
 import "time"
 
 // Schema is the version that a Record carries. It rises when a field is added.
-const Schema = 1
+const Schema = 2
 
 // Record is the result of measuring one target. All sizes are whole IP packets
 // in bytes, all durations microseconds. A Record is plain data; it isn't safe
 // for concurrent changes.
 type Record struct {
-	Schema  int       `json:"schema"`
-	Tool    string    `json:"tool"`
-	Run     string    `json:"run"`
-	Time    time.Time `json:"time"`
-	Target  string    `json:"target"`
-	Address string    `json:"address,omitempty"` // what Target resolved to
-	Family  int       `json:"family"`            // 4 or 6; 0: not known, because the target didn't resolve
-	Vantage Vantage   `json:"vantage"`
-	Methods []Method  `json:"methods"`
+	Schema  int       `json:"schema" parquet:"schema"`
+	Tool    string    `json:"tool" parquet:"tool,dict"`
+	Run     string    `json:"run" parquet:"run,dict"`
+	Time    time.Time `json:"time" parquet:"time,timestamp(microsecond)"`
+	Target  string    `json:"target" parquet:"target"`
+	Address string    `json:"address,omitempty" parquet:"address,optional"` // what Target resolved to
+	Family  int       `json:"family" parquet:"family"`                      // 4 or 6; 0: not known, because the target didn't resolve
+	AS      uint32    `json:"as,omitempty" parquet:"as,optional"`           // that announces the address; 0: not known
+	Vantage Vantage   `json:"vantage" parquet:"vantage"`
+	Methods []Method  `json:"methods" parquet:"methods,list"`
 
 	// PMTU is null unless a packet of exactly this size was confirmed end to end.
-	PMTU       *int        `json:"pmtu"`
-	Verdict    Verdict     `json:"verdict"`
-	Confidence float64     `json:"confidence"` // 0 to 1
-	Direction  Direction   `json:"direction"`
-	Bottleneck *Bottleneck `json:"bottleneck,omitempty"`
-	PTB        []PTB       `json:"ptb,omitempty"`
-	Loss       []Loss      `json:"loss,omitempty"`
-	HBH        *HBH        `json:"hbh,omitempty"`
-	Truncation *Truncation `json:"truncation,omitempty"`
-	MSS        *MSS        `json:"mss,omitempty"`
-	Evidence   []string    `json:"evidence,omitempty"` // for people: why this verdict
-	Error      string      `json:"error,omitempty"`
+	PMTU       *int        `json:"pmtu" parquet:"pmtu,optional"`
+	Verdict    Verdict     `json:"verdict" parquet:"verdict,dict"`
+	Confidence float64     `json:"confidence" parquet:"confidence"` // 0 to 1
+	Direction  Direction   `json:"direction" parquet:"direction,dict"`
+	Bottleneck *Bottleneck `json:"bottleneck,omitempty" parquet:"bottleneck,optional"`
+	PTB        []PTB       `json:"ptb,omitempty" parquet:"ptb,list"`
+	Loss       []Loss      `json:"loss,omitempty" parquet:"loss,list"`
+	HBH        *HBH        `json:"hbh,omitempty" parquet:"hbh,optional"`
+	Truncation *Truncation `json:"truncation,omitempty" parquet:"truncation,optional"`
+	MSS        *MSS        `json:"mss,omitempty" parquet:"mss,optional"`
+	Evidence   []string    `json:"evidence,omitempty" parquet:"evidence,list"` // for people: why this verdict
+	Error      string      `json:"error,omitempty" parquet:"error,optional,dict"`
 }
 
 // Vantage says where the measurement was made from.
 type Vantage struct {
-	Name      string `json:"name,omitempty"`
-	Source    string `json:"source,omitempty"` // local address of the flow
-	Interface string `json:"interface,omitempty"`
-	MTU       int    `json:"mtu,omitempty"` // of the first hop's link
+	Name      string `json:"name,omitempty" parquet:"name,optional,dict"`
+	Source    string `json:"source,omitempty" parquet:"source,optional,dict"` // local address of the flow
+	Interface string `json:"interface,omitempty" parquet:"interface,optional,dict"`
+	MTU       int    `json:"mtu,omitempty" parquet:"mtu,optional"` // of the first hop's link
 }
 
 // Method is what one method found in one flow.
 type Method struct {
-	Method     string    `json:"method"`
-	Flow       string    `json:"flow"`
-	PMTU       *int      `json:"pmtu"`
-	Verdict    Verdict   `json:"verdict"`
-	Direction  Direction `json:"direction"`
-	ProbesSent int       `json:"probes_sent"` // packets of every size, control probes included
-	ProbesLost int       `json:"probes_lost"` // those without an answer of any kind
-	BytesSent  int64     `json:"bytes_sent"`  // IP packets, headers included
-	RTT        int64     `json:"rtt_us"`      // smoothed, of control probes; 0: never answered
-	Elapsed    int64     `json:"elapsed_us"`
-	Error      string    `json:"error,omitempty"`
+	Method     string    `json:"method" parquet:"method,dict"`
+	Flow       string    `json:"flow" parquet:"flow"`
+	PMTU       *int      `json:"pmtu" parquet:"pmtu,optional"`
+	Verdict    Verdict   `json:"verdict" parquet:"verdict,dict"`
+	Direction  Direction `json:"direction" parquet:"direction,dict"`
+	ProbesSent int       `json:"probes_sent" parquet:"probes_sent"` // packets of every size, control probes included
+	ProbesLost int       `json:"probes_lost" parquet:"probes_lost"` // those without an answer of any kind
+	BytesSent  int64     `json:"bytes_sent" parquet:"bytes_sent"`   // IP packets, headers included
+	RTT        int64     `json:"rtt_us" parquet:"rtt_us"`           // smoothed, of control probes; 0: never answered
+	Elapsed    int64     `json:"elapsed_us" parquet:"elapsed_us"`
+	Error      string    `json:"error,omitempty" parquet:"error,optional,dict"`
 }
 
 // Bottleneck is the place where the path shrinks to PMTU.
 type Bottleneck struct {
-	Hop      int    `json:"hop,omitempty"` // 1: the first router; 0: not known
-	Addr     string `json:"addr,omitempty"`
-	Evidence string `json:"evidence"`
+	Hop      int    `json:"hop,omitempty" parquet:"hop,optional"` // 1: the first router; 0: not known
+	Addr     string `json:"addr,omitempty" parquet:"addr,optional"`
+	Evidence string `json:"evidence" parquet:"evidence,dict"`
 }
 
 // PTB is one kind of Packet Too Big message that came: who sent it and which
 // MTU it named.
 type PTB struct {
-	From  string `json:"from"`
-	Hop   int    `json:"hop,omitempty"` // 0: not known
-	MTU   int    `json:"mtu"`
-	Grade Grade  `json:"grade"`
-	Count int    `json:"count,omitempty"`
+	From  string `json:"from" parquet:"from,dict"`
+	Hop   int    `json:"hop,omitempty" parquet:"hop,optional"` // 0: not known
+	MTU   int    `json:"mtu" parquet:"mtu"`
+	Grade Grade  `json:"grade" parquet:"grade,dict"`
+	Count int    `json:"count,omitempty" parquet:"count,optional"`
 }
 
 // Loss counts the packets of one size.
 type Loss struct {
-	Size int `json:"size"`
-	Sent int `json:"sent"`
-	Lost int `json:"lost"`
+	Size int `json:"size" parquet:"size"`
+	Sent int `json:"sent" parquet:"sent"`
+	Lost int `json:"lost" parquet:"lost"`
 }
 
 // HBH is what became of the Minimum Path MTU Hop-by-Hop option (RFC 9268).
 type HBH struct {
-	Sent        bool   `json:"sent"`
-	Survived    bool   `json:"survived"`
-	MinPMTU     int    `json:"min_pmtu,omitempty"`
-	RewrittenAt string `json:"rewritten_at,omitempty"`
+	Sent        bool   `json:"sent" parquet:"sent"`
+	Survived    bool   `json:"survived" parquet:"survived"`
+	MinPMTU     int    `json:"min_pmtu,omitempty" parquet:"min_pmtu,optional"`
+	RewrittenAt string `json:"rewritten_at,omitempty" parquet:"rewritten_at,optional"`
 }
 
 // Truncation is what became of packets that routers may truncate
 // (draft-leddy-6man-truncate).
 type Truncation struct {
-	Sent     bool `json:"sent"`
-	Survived bool `json:"survived"`
-	MTU      int  `json:"mtu,omitempty"`
+	Sent     bool `json:"sent" parquet:"sent"`
+	Survived bool `json:"survived" parquet:"survived"`
+	MTU      int  `json:"mtu,omitempty" parquet:"mtu,optional"`
 }
 
 // MSS is the TCP maximum segment size as it was offered and as it arrived.
 type MSS struct {
-	Sent     int    `json:"sent"`
-	Received int    `json:"received,omitempty"`
-	Clamped  bool   `json:"clamped"`
-	At       string `json:"at,omitempty"`
+	Sent     int    `json:"sent" parquet:"sent"`
+	Received int    `json:"received,omitempty" parquet:"received,optional"`
+	Clamped  bool   `json:"clamped" parquet:"clamped"`
+	At       string `json:"at,omitempty" parquet:"at,optional"`
 }

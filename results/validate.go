@@ -17,6 +17,9 @@ func (r *Record) Validate() error {
 	if r.Family != 4 && r.Family != 6 && (r.Family != 0 || r.Error == "") {
 		return &ValueError{"family", r.Family, "4 or 6 (0 only beside an error)"}
 	}
+	if y := r.Time.UTC().Year(); y < 1 || y > 9999 {
+		return &ValueError{"time", r.Time, "a year from 1 to 9999"}
+	}
 	if err := checkOutcome("", r.PMTU, r.Verdict, r.Direction, r.Error); err != nil {
 		return err
 	}
