@@ -113,12 +113,12 @@ func (x *transfer) both(ends ...func(context.Context) error) {
 
 // embeddings are the examples.
 var embeddings = []struct {
-	name     string
-	overhead int // of the example's own headers, where the size in use is not known exactly
-	start    func(*transfer)
+	name  string
+	start func(*transfer)
 }{
-	{"plain", 0, startPlain},
-	{"quiclike", 0, startQUIClike},
+	{"plain", startPlain},
+	{"quiclike", startQUIClike},
+	{"dtls", startDTLS},
 }
 
 // A transfer goes on while the path shrinks to 1280 bytes, and uses it when it

@@ -12,7 +12,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
-	"os"
+	"net"
 	"time"
 
 	"pathmtu/plpmtud/udpsock"
@@ -74,7 +74,7 @@ func readAck(d Datagrams, buf []byte, offset, end uint64) (next uint64, complete
 	for {
 		n, err := d.Read(buf)
 		switch {
-		case errors.Is(err, os.ErrDeadlineExceeded):
+		case timedOut(err):
 			return offset, false, nil
 		case err != nil:
 			return 0, false, err
@@ -102,7 +102,7 @@ func Receive(ctx context.Context, d Datagrams, dst io.Writer) error {
 		}
 		n, err := d.Read(buf)
 		switch {
-		case errors.Is(err, os.ErrDeadlineExceeded):
+		case timedOut(err):
 			continue
 		case errors.Is(err, io.EOF) && done:
 			return nil
@@ -133,4 +133,9 @@ func flag(set bool) byte {
 		return 1
 	}
 	return 0
+}
+
+func timedOut(err error) bool {
+	var e net.Error
+	return errors.As(err, &e) && e.Timeout()
 }
