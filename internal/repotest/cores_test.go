@@ -12,7 +12,7 @@ import (
 // cores do no I/O: the caller passes time, packets and randomness. Folders,
 // without those below them, and single files of packages that are not cores as
 // a whole.
-var cores = []string{"plpmtud", "plpmtud/udpopt", "hbh", "truncate", "probe", "internal/ip6", "internal/router", "internal/host", "internal/pathsim"}
+var cores = []string{"plpmtud", "plpmtud/udpopt", "hbh", "truncate", "probe", "probe/trace", "internal/ip6", "internal/router", "internal/host", "internal/pathsim"}
 
 // forbidden is what a core must not use: whole packages, or names of them.
 var forbidden = map[string][]string{

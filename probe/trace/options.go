@@ -230,8 +230,8 @@ func (t *Trace) harvest() {
 		h := &t.hops[hop-1]
 		if o, ok := q.event.quote.minPMTU(); ok {
 			h.MinPMTU = int(o.Min)
-			if t.minFate(o, true) == Corrupted {
-				t.optionFate(HBHMinPMTU).Fate = Corrupted
+			if f := t.optionFate(HBHMinPMTU); f != nil && f.Fate != Dropped && t.minFate(o, true) == Corrupted {
+				f.Fate = Corrupted
 			}
 		}
 		if q.arm == tcpSYN && q.event.kind == timeExceeded {

@@ -32,7 +32,7 @@ func (t *Trace) phaseDone() bool {
 	switch t.phase {
 	case findHops:
 		return t.hopStep()
-	case findShrinks:
+	case findShrinks, findMore:
 		return t.idle || t.shrinkStep()
 	case tryOptions:
 		return t.idle || t.optionStep()
@@ -60,5 +60,7 @@ func (t *Trace) enter(p phase) {
 		t.idle = !t.startTruncation()
 	case tryMSS:
 		t.idle = !t.startMSS()
+	case findMore:
+		t.idle = false
 	}
 }

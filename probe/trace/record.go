@@ -36,12 +36,18 @@ func (r *Report) Fill(rec *results.Record) {
 	rec.PTB, rec.Loss = r.PTB, o.Loss
 	rec.HBH, rec.Truncation, rec.MSS = r.HBH, r.Truncation, r.MSS
 	rec.Evidence = append(rec.Evidence, o.Evidence...)
-	if len(r.Shrinks) > 0 {
-		s := r.Shrinks[0]
-		rec.Bottleneck = &results.Bottleneck{Hop: s.Hop, Addr: r.Addr(s.Hop), Evidence: s.evidence()}
-		for _, s := range r.Shrinks[1:] {
-			rec.Evidence = append(rec.Evidence, "before that, "+s.evidence())
+	narrowest := -1
+	for i, s := range r.Shrinks {
+		if narrowest < 0 || s.MTU < r.Shrinks[narrowest].MTU {
+			narrowest = i
 		}
+	}
+	for i, s := range r.Shrinks {
+		if i == narrowest {
+			rec.Bottleneck = &results.Bottleneck{Hop: s.Hop, Addr: r.Addr(s.Hop), Evidence: s.evidence()}
+			continue
+		}
+		rec.Evidence = append(rec.Evidence, "another place where it shrinks: "+s.evidence())
 	}
 	rec.Evidence = append(rec.Evidence, r.notes()...)
 	switch {

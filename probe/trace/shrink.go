@@ -66,11 +66,14 @@ func (t *Trace) startShrinks() bool {
 	return true
 }
 
-// shrinkStep returns true when all is found.
+// shrinkStep returns true when the last shrink, which limits the path, is found;
+// in the phase findMore, when the others are.
 func (t *Trace) shrinkStep() bool {
 	for {
 		s := &t.steps
 		switch {
+		case t.phase == findShrinks && len(t.shrinks) > 0:
+			return true
 		case s.peek != nil:
 			if !s.peek.step(t) {
 				return false
@@ -84,6 +87,7 @@ func (t *Trace) shrinkStep() bool {
 				return false
 			}
 			b := s.bisect
+			*s = steps{pass: s.pass}
 			t.shrank(Shrink{Hop: b.lo, Next: b.hi, MTU: s.pass, Fails: b.size, Refused: b.refused || t.named(b.lo, s.pass)})
 			if b.lo == 0 || len(t.shrinks) >= mostShrinks {
 				return true
@@ -94,7 +98,7 @@ func (t *Trace) shrinkStep() bool {
 			if !n.step(t) {
 				return false
 			}
-			if n.fail > t.top() || n.lost {
+			if *s = (steps{}); n.fail > t.top() || n.lost {
 				return true
 			}
 			*s = steps{pass: n.pass, bisect: newBisect(Plain, n.fail, 0, n.hop, t.hints(n.pass)...)}
@@ -106,7 +110,10 @@ func (t *Trace) shrinkStep() bool {
 
 // shrank notes a shrink; of two at one hop the later one was measured better.
 func (t *Trace) shrank(s Shrink) {
-	t.shrinks = slices.DeleteFunc(t.shrinks, func(o Shrink) bool { return o.Hop == s.Hop })
+	if i := slices.IndexFunc(t.shrinks, func(o Shrink) bool { return o.Hop == s.Hop }); i >= 0 {
+		t.shrinks[i] = s
+		return
+	}
 	t.shrinks = append(t.shrinks, s)
 }
 

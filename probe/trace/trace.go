@@ -20,6 +20,7 @@ const (
 	followMinPMTU
 	tryTruncation
 	tryMSS
+	findMore // shrinks before the last one
 	finished
 )
 
