@@ -76,6 +76,9 @@ const (
 func throughput(b *testing.B, frames bool, size int, ordinary float64) (kernel float64) {
 	regime := map[bool]string{false: "socket", true: "frames"}[frames]
 	all := append([]mode{{"kernel", "", false}}, modes...)
+	if !frames {
+		all = append(all, mode{"tun", KindTUN, false}) // no XDP frames without a link layer
+	}
 	rates, shares := map[string][]float64{}, map[string][]float64{}
 	lost := softnetDropped(b)
 	for range throughputRounds {
@@ -133,13 +136,23 @@ func measure(b *testing.B, m mode, frames bool, size int) (rate, share float64) 
 		_, errOut, err := r1.Run(b.Context(), "ethtool", "-K", "to-cli", "gro", "on")
 		require.NoError(b, err, "%s", errOut)
 	}
-	count := countPackets(b, lab.Node("srv").Namespace, m.fast, size)
-	defer count.close()
 	router := &pinned{cpu: runtime.NumCPU() - 1}
-	if m.kind != "" {
-		defer startPinned(b, r1, router, UserRouterConfig{Ports: portSpecs(m.kind), KernelRoutes: true, FastPath: m.fast})()
+	srv, out := lab.Node("srv").Namespace, "to-r1"
+	var count *counter
+	if m.kind == KindTUN {
+		out = "tuna"
+		defer startPinned(b, r1, router, tunConfig())()
+		moveTUNs(b, lab)
+		count = countPackets(b, srv, "tunb", false, size)
+	} else {
+		// The fast path looks at what the receiver takes when it starts.
+		count = countPackets(b, srv, "to-r1", m.fast, size+etherLen)
+		if m.kind != "" {
+			defer startPinned(b, r1, router, UserRouterConfig{Ports: portSpecs(m.kind), KernelRoutes: true, FastPath: m.fast})()
+		}
 	}
-	g := newGenerator(b, lab, frames, size)
+	defer count.close()
+	g := newGenerator(b, lab, out, frames, size)
 	defer g.close()
 
 	stop := make(chan struct{})
@@ -228,10 +241,10 @@ type counter struct {
 	link link.Link
 }
 
-func countPackets(b *testing.B, ns *netlab.Namespace, xdp bool, size int) *counter {
+func countPackets(b *testing.B, ns *netlab.Namespace, ifname string, xdp bool, size int) *counter {
 	c := &counter{}
 	require.NoError(b, ns.Do(func() (err error) {
-		l, err := netlink.LinkByName("to-r1")
+		l, err := netlink.LinkByName(ifname)
 		if err != nil {
 			return err
 		}
@@ -251,7 +264,7 @@ func countPackets(b *testing.B, ns *netlab.Namespace, xdp bool, size int) *count
 		}
 		c.prog, err = ebpf.NewProgram(&ebpf.ProgramSpec{Type: typ, License: programLicense, Instructions: append(ins,
 			// The packets are known by their length: Neighbor Discovery passes.
-			asm.JNE.Imm(asm.R3, int32(size+etherLen), "pass"),
+			asm.JNE.Imm(asm.R3, int32(size), "pass"),
 			asm.StoreImm(asm.RFP, -4, 0, asm.Word),
 			asm.LoadMapPtr(asm.R1, c.m.FD()),
 			asm.Mov.Reg(asm.R2, asm.RFP),
@@ -301,12 +314,16 @@ type generator struct {
 	data []byte
 	sock Port
 	to   MAC
+	fd   int // of a packet socket on a TUN interface; -1: none
 
 	thread pinned
 }
 
-func newGenerator(b *testing.B, lab *netlab.Lab, frames bool, size int) *generator {
+func newGenerator(b *testing.B, lab *netlab.Lab, ifname string, frames bool, size int) *generator {
 	src, dst := netip.MustParseAddr("2001:db8:1::1"), netip.MustParseAddr("2001:db8:2::2")
+	if ifname == "tuna" {
+		src, dst = netip.MustParseAddr("2001:db8:a::1"), netip.MustParseAddr("2001:db8:b::1")
+	}
 	p := ip6.AppendHeader(nil, ip6.Fields{NextHeader: ip6.ProtoHopByHop, HopLimit: 64, Src: src, Dst: dst}, size-40)
 	p = hbh.Option{Min: 9000, R: true}.AppendHeader(p, ip6.ProtoUDP)
 	udp := make([]byte, size-len(p))
@@ -314,13 +331,29 @@ func newGenerator(b *testing.B, lab *netlab.Lab, frames bool, size int) *generat
 	p = append(p, udp...)
 	require.True(b, ip6.Packet(p).SetChecksum(ip6.Limits{}))
 
+	g := &generator{fd: -1}
+	if ifname == "tuna" {
+		g.data = p
+		require.NoError(b, lab.Node("cli").Do(func() (err error) {
+			l, err := netlink.LinkByName(ifname)
+			if err != nil {
+				return err
+			}
+			if g.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0); err != nil {
+				return err
+			}
+			_ = unix.SetsockoptInt(g.fd, unix.SOL_PACKET, unix.PACKET_QDISC_BYPASS, 1)
+			return bindPacket(g.fd, l.Attrs().Index, etherIPv6)
+		}))
+		return g
+	}
 	var out, in netlink.Link
 	require.NoError(b, lab.Node("cli").Do(func() (err error) { out, err = netlink.LinkByName("to-r1"); return }))
 	require.NoError(b, lab.Node("r1").Do(func() (err error) { in, err = netlink.LinkByName("to-cli"); return }))
 	var macs [12]byte
 	copy(macs[:], in.Attrs().HardwareAddr)
 	copy(macs[6:], out.Attrs().HardwareAddr)
-	g := &generator{data: append(append(macs[:], 0x86, 0xdd), p...)}
+	g.data = append(append(macs[:], 0x86, 0xdd), p...)
 	if !frames {
 		copy(g.to[:], macs[:])
 		g.data = p
@@ -369,6 +402,14 @@ func (g *generator) run(b *testing.B, ns *netlab.Namespace, stop <-chan struct{}
 				return nil
 			default:
 			}
+			if g.fd >= 0 {
+				// A TUN interface has no ring; a full queue drops.
+				for range throughputChunk {
+					_, _ = unix.Write(g.fd, g.data)
+				}
+				n += throughputChunk
+				continue
+			}
 			if g.prog == nil {
 				for range throughputChunk {
 					// A full ring is the kernel's answer to being too fast.
@@ -394,9 +435,12 @@ func (g *generator) run(b *testing.B, ns *netlab.Namespace, stop <-chan struct{}
 }
 
 func (g *generator) close() {
-	if g.prog != nil {
+	switch {
+	case g.fd >= 0:
+		_ = unix.Close(g.fd)
+	case g.prog != nil:
 		_ = g.prog.Close()
-		return
+	default:
+		_ = g.sock.Close()
 	}
-	_ = g.sock.Close()
 }

@@ -9,17 +9,15 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"pathmtu/internal/netlab"
 	"pathmtu/internal/router"
 )
 
-// tunLab runs a router of two TUN ports whose interfaces are moved into the
-// namespaces of cli and srv: the router then has no kernel of its own.
-func tunLab(t *testing.T) (*netlab.Lab, *UserRouter) {
-	t.Helper()
-	lab := buildLab(t, 1500, 1500)
-	cfg := UserRouterConfig{
+// tunConfig is a router of two TUN ports, for tunLab.
+func tunConfig() UserRouterConfig {
+	return UserRouterConfig{
 		Ports: []PortSpec{
 			{Name: "tuna", Kind: KindTUN, MTU: 9000, Addr: netip.MustParseAddr("2001:db8:a::ff"), Policy: router.ProcessMinPMTU()},
 			{Name: "tunb", Kind: KindTUN, MTU: 1500, Addr: netip.MustParseAddr("2001:db8:b::ff"), Policy: router.ProcessMinPMTU(), Truncate: true},
@@ -29,7 +27,20 @@ func tunLab(t *testing.T) (*netlab.Lab, *UserRouter) {
 			{Prefix: netip.MustParsePrefix("2001:db8:b::/64"), Port: "tunb"},
 		},
 	}
-	u := runRouter(t, lab.Node("r1"), cfg)
+}
+
+// tunLab runs a router of two TUN ports whose interfaces are moved into the
+// namespaces of cli and srv: the router then has no kernel of its own.
+func tunLab(t *testing.T) (*netlab.Lab, *UserRouter) {
+	t.Helper()
+	lab := buildLab(t, 1500, 1500)
+	u := runRouter(t, lab.Node("r1"), tunConfig())
+	moveTUNs(t, lab)
+	return lab, u
+}
+
+// moveTUNs gives tuna to cli and tunb to srv.
+func moveTUNs(t testing.TB, lab *netlab.Lab) {
 	for _, m := range []struct{ tun, node, addr, other string }{
 		{"tuna", "cli", "2001:db8:a::1/64", "2001:db8:b::/64"}, {"tunb", "srv", "2001:db8:b::1/64", "2001:db8:a::/64"},
 	} {
@@ -49,12 +60,11 @@ func tunLab(t *testing.T) (*netlab.Lab, *UserRouter) {
 			if err != nil {
 				return err
 			}
-			a.Flags = 0x02 // IFA_F_NODAD
+			a.Flags = unix.IFA_F_NODAD
 			return errors.Join(netlink.LinkSetUp(l), netlink.AddrAdd(l, a),
 				netlink.RouteAdd(&netlink.Route{LinkIndex: l.Attrs().Index, Dst: prefix(m.other)}))
 		}))
 	}
-	return lab, u
 }
 
 func TestTUNRouter(t *testing.T) {
