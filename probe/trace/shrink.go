@@ -89,7 +89,8 @@ func (t *Trace) shrinkStep() bool {
 			b := s.bisect
 			*s = steps{pass: s.pass}
 			t.shrank(Shrink{Hop: b.lo, Next: b.hi, MTU: s.pass, Fails: b.size, Refused: b.refused || t.named(b.lo, s.pass)})
-			if b.lo == 0 || len(t.shrinks) >= mostShrinks {
+			if b.lo == 0 || len(t.shrinks) >= mostShrinks || t.repeated(s.pass) {
+				*s = steps{}
 				return true
 			}
 			*s = steps{narrow: &narrow{hop: b.lo, limit: b.lo, pass: b.size, fail: t.top() + 1}}
@@ -115,6 +116,28 @@ func (t *Trace) shrank(s Shrink) {
 		return
 	}
 	t.shrinks = append(t.shrinks, s)
+}
+
+// repeated looks for a farther router that named the MTU of the last shrink: a
+// packet too large for it came there before the nearer one refused such packets.
+// So the nearer one repeats what it heard, the farther one is the bottleneck, and
+// nothing can be learnt any more about larger packets in between.
+func (t *Trace) repeated(mtu int) bool {
+	s := &t.shrinks[len(t.shrinks)-1]
+	far := s.Hop
+	for _, c := range t.claims {
+		if h := t.claimHop(c); c.mtu == mtu && h > far && h <= len(t.hops) {
+			far = h
+		}
+	}
+	if far == s.Hop {
+		return false
+	}
+	s.Hop, s.Next, s.Refused = far, far+1, true
+	for i := range t.hops[:far] {
+		t.hops[i].Fails = 0
+	}
+	return true
 }
 
 // hints are the hops whose routers name this MTU, and those after them.
@@ -173,7 +196,11 @@ func (t *Trace) claimHop(c claim) int {
 
 // grade compares a claim with what was found where it came from.
 func (t *Trace) grade(c claim) results.Grade {
-	switch g := probe.GradePTB(t.v6, c.mtu, c.size, 0, 0); g {
+	g := c.grade
+	if g == "" {
+		g = probe.GradePTB(t.v6, c.mtu, c.size, 0, 0)
+	}
+	switch g {
 	case results.Zero, results.TooSmall, results.NotSmaller:
 		return g
 	}

@@ -184,8 +184,9 @@ func TestCachedNearer(t *testing.T) {
 	for _, p := range rec.PTB {
 		grades[p.From] = p.Grade
 	}
-	t.Log(grades, r.Shrinks)
-	assert.Len(t, grades, 2)
+	assert.Equal(t, map[string]results.Grade{"192.0.2.11": results.CachedNearer, "192.0.2.13": results.Exact}, grades)
+	require.NotNil(t, rec.Bottleneck)
+	assert.Equal(t, 3, rec.Bottleneck.Hop)
 }
 
 // Routers that quote no more than RFC 792 asks for.
