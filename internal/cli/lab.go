@@ -15,7 +15,7 @@ create user namespaces.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newLabDemoCommand(), newLabUpCommand(), newLabDownCommand(), newLabListCommand(), newLabInternetCommand())
+	cmd.AddCommand(newLabDemoCommand(), newLabUpCommand(), newLabDownCommand(), newLabListCommand(), newLabInternetCommand(), newLabCompareCommand())
 	return cmd
 }
 

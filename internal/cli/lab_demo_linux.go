@@ -5,12 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"pathmtu/internal/netlab/demo"
 )
@@ -103,17 +100,4 @@ func runDemo(ctx context.Context, c demo.Config, asJSON bool, stdout, stderr io.
 	}
 	fmt.Fprintf(stderr, "%d measurements, all exact, in %v\n", measured, took)
 	return nil
-}
-
-// labProgress returns a bar that shows only on a terminal.
-func labProgress(w io.Writer, total int) *progressbar.ProgressBar {
-	f, ok := w.(*os.File)
-	return progressbar.NewOptions(total,
-		progressbar.OptionSetWriter(w),
-		progressbar.OptionSetVisibility(ok && term.IsTerminal(int(f.Fd()))),
-		progressbar.OptionSetDescription("measuring"),
-		progressbar.OptionShowCount(),
-		progressbar.OptionSetWidth(30),
-		progressbar.OptionClearOnFinish(),
-	)
 }
