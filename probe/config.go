@@ -46,6 +46,10 @@ type Config struct {
 	// Seed spreads retries, so that Sessions to one target don't keep in step.
 	Seed   uint64
 	Budget Budget
+	// Loss is how many packets of the PMTU, and as many small ones, are sent at
+	// most to see whether the larger ones get lost more often; if so, the largest
+	// size is sought of which that isn't so. 0: none. At most 100000.
+	Loss int
 }
 
 // ConfigError reports a field of a Config that is out of range.
@@ -106,6 +110,9 @@ func (c Config) normalise() (Config, error) {
 		c.MinTimeout = DefaultMinTimeout
 	}
 	c.MinTimeout = min(c.MinTimeout, c.Timeout)
+	if c.Loss < 0 || c.Loss > 100000 {
+		return bad("Loss", c.Loss, "0 to 100000 packets")
+	}
 	b := &c.Budget
 	setDefault(&b.Packets, DefaultPackets)
 	setDefault(&b.Bytes, DefaultBytes)

@@ -40,6 +40,10 @@ func (s *Session) end(now time.Time, v results.Verdict) {
 	if s.done {
 		return
 	}
+	if s.cfg.Loss > 0 && s.loads == nil && s.pmtu > s.traits.Min {
+		s.weigh(s.pmtu, v)
+		return
+	}
 	if s.started.IsZero() {
 		s.started = now
 	}
@@ -49,6 +53,11 @@ func (s *Session) end(now time.Time, v results.Verdict) {
 // fail ends the Session without a PMTU: it couldn't go on.
 func (s *Session) fail(now time.Time, why End, problem string) {
 	if s.done {
+		return
+	}
+	if s.loads != nil {
+		s.why = why
+		s.weighCut(now, problem)
 		return
 	}
 	if s.acked > 0 && !s.connecting {
@@ -138,7 +147,7 @@ func (s *Session) confidence() float64 {
 		return 0
 	}
 	c := most
-	if next := s.nextSize(s.pmtu); next <= s.hi && s.refused != next {
+	if next := s.nextSize(s.pmtu); next <= s.hi && s.refused != next && s.verdict != results.LossyAbove {
 		c = min(c, 1-math.Pow(s.chance(), float64(s.failed[next])))
 	}
 	if s.verdict == results.OKSilent && s.serverLimit() {
@@ -166,7 +175,11 @@ func (s *Session) Outcome() Outcome {
 	refuser := netip.Addr{}
 	if s.pmtu != 0 {
 		o.PMTU = &s.pmtu
-		if failed = s.nextSize(s.pmtu); failed > s.hi {
+		most := s.pmtu
+		if s.loads != nil {
+			most = s.loads.most
+		}
+		if failed = s.nextSize(most); failed > s.hi {
 			failed = 0
 		}
 		if failed == s.refused {

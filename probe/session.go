@@ -48,6 +48,7 @@ type Session struct {
 	control    *sentPacket // the control probe that is waited for
 	controls   int         // control probes unanswered in a row
 	now        *attempt    // the size that is being tried
+	loads      *weighing   // once the PMTU is known: losses by size
 
 	pace       pacer
 	rtt        rtt
@@ -86,12 +87,12 @@ const (
 
 type sentPacket struct {
 	Packet
-	at      time.Time
-	until   time.Time // when it counts as lost
-	control bool
-	path    plpmtud.ProbeID // 0: not asked for by the Path
-	search  int             // which search of the Session it belongs to
-	fate    fate
+	at     time.Time
+	until  time.Time // when it counts as lost
+	role   role
+	path   plpmtud.ProbeID // 0: not asked for by the Path
+	search int             // which search of the Session it belongs to
+	fate   fate
 }
 
 // attempt is one size that is being tried.
@@ -148,11 +149,11 @@ func (s *Session) Poll(now time.Time) (Send, bool) {
 	if s.done {
 		return Send{}, false
 	}
-	control, due, ok := s.want(now)
+	what, due, ok := s.want(now)
 	if !ok || now.Before(due) || s.overBudget(now) {
 		return Send{}, false
 	}
-	return s.send(now, control), true
+	return s.send(now, what), true
 }
 
 // Next returns when to call Poll again without a further event; the zero time
@@ -179,29 +180,51 @@ func (s *Session) Next() time.Time {
 	if a := s.now; a != nil && a.packet != nil && a.vouched {
 		sooner(a.packet.until)
 	}
+	if s.loads != nil {
+		for _, p := range s.loads.pair {
+			if p != nil && p.fate == pending {
+				sooner(p.until)
+			}
+		}
+	}
 	return at
 }
 
-// want returns whether something is to be sent next, whether that is a control
-// probe, and when.
-func (s *Session) want(now time.Time) (control bool, due time.Time, ok bool) {
+// role is what a packet is for.
+type role uint8
+
+const (
+	sized    role = iota // the size that is being tried
+	control              // a small one beside it
+	compared             // one of a pair, to compare losses
+)
+
+// want returns whether something is to be sent next, what, and when.
+func (s *Session) want(now time.Time) (what role, due time.Time, ok bool) {
 	const single, pair = 1, 2 // a large packet takes its control probe along
 	switch a := s.now; {
+	case s.loads != nil:
+		_, size := s.weighNext()
+		due = later(s.pace.ready(now, single), s.retryAt)
+		if size > s.traits.Min {
+			due = later(due, s.afterRTT())
+		}
+		return compared, due, size != 0
 	case s.connecting:
-		return true, later(s.pace.ready(now, single), s.retryAt), s.control == nil
+		return control, later(s.pace.ready(now, single), s.retryAt), s.control == nil
 	case a == nil:
 		at := s.path.Next() // a probe that is not due yet; settle has seen to the rest
-		return false, later(s.pace.ready(now, pair), at), !at.IsZero()
+		return sized, later(s.pace.ready(now, pair), at), !at.IsZero()
 	case a.packet == nil:
-		return false, later(later(s.pace.ready(now, pair), s.afterRTT()), s.retryAt), true
+		return sized, later(later(s.pace.ready(now, pair), s.afterRTT()), s.retryAt), true
 	case !a.vouched && s.control == nil:
 		at := s.companionAt(a)
 		if a.doubt { // it is not the first control probe for this packet
 			at = later(at, s.pace.ready(now, single))
 		}
-		return true, later(at, s.retryAt), true
+		return control, later(at, s.retryAt), true
 	}
-	return false, time.Time{}, false
+	return sized, time.Time{}, false
 }
 
 // afterRTT: at least one round trip lies between two large probes (D8-1).
@@ -224,17 +247,24 @@ func (s *Session) companionAt(a *attempt) time.Time {
 }
 
 // send makes the next packet. want has said that it is due.
-func (s *Session) send(now time.Time, control bool) Send {
-	p := &sentPacket{Packet: Packet{ID: s.nextID, Size: s.traits.Min}, at: now, control: control, search: s.search}
-	if !control {
+func (s *Session) send(now time.Time, what role) Send {
+	p := &sentPacket{Packet: Packet{ID: s.nextID, Size: s.traits.Min}, at: now, role: what, search: s.search}
+	switch what {
+	case sized:
 		p.Size, p.path = s.now.size, s.now.path
 		s.now.packet, s.now.vouched, s.now.doubt = p, false, false
-		s.largeSent = now
-	} else {
+	case control:
 		s.control = p
+	case compared:
+		slot, size := s.weighNext()
+		p.Size = size
+		s.loads.pair[slot] = p
+	}
+	if p.Size > s.traits.Min {
+		s.largeSent = now
 	}
 	wait := s.rtt.timeout(s.cfg.MinTimeout, s.cfg.Timeout)
-	if control && s.controls > 0 && !s.connecting {
+	if what == control && s.controls > 0 && !s.connecting {
 		wait = min(wait<<s.controls, s.cfg.Timeout)
 	}
 	p.until = now.Add(wait)
@@ -269,16 +299,17 @@ func (s *Session) count(size int) *results.Loss {
 }
 
 func (s *Session) overBudget(now time.Time) bool {
-	b := s.cfg.Budget
+	b, what := s.cfg.Budget, ""
 	switch {
 	case s.packets >= b.Packets:
-		s.fail(now, OverBudget, "budget of packets used up")
+		what = "packets"
 	case s.bytes >= b.Bytes:
-		s.fail(now, OverBudget, "budget of bytes used up")
+		what = "bytes"
 	case now.Sub(s.started) >= b.Time:
-		s.fail(now, OverBudget, "budget of time used up")
+		what = "time"
 	default:
 		return false
 	}
+	s.fail(now, OverBudget, "budget of "+what+" used up")
 	return true
 }

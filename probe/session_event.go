@@ -39,7 +39,11 @@ func (s *Session) answer(now time.Time, p *sentPacket) {
 	}
 	s.rtt.sample(now.Sub(p.at))
 	s.controls = 0
-	if p.control {
+	if p.role == compared {
+		s.expire(now)
+		return
+	}
+	if p.role == control {
 		s.controlAnswered(now, p)
 		return
 	}
@@ -118,6 +122,7 @@ func (s *Session) contradiction(now time.Time, size int) {
 		return
 	}
 	s.refused, s.acked = 0, s.traits.Min
+	s.loads, s.pmtu = nil, 0
 	clear(s.failed)
 	s.startSearch(now, s.traits.Min)
 }
@@ -150,8 +155,15 @@ func (s *Session) SendFailed(now time.Time, id ID, f Failure) {
 	if a := s.now; a != nil && a.packet == p {
 		a.packet = nil
 	}
+	if s.loads != nil {
+		for i := range s.loads.pair {
+			if s.loads.pair[i] == p {
+				s.loads.pair[i] = nil
+			}
+		}
+	}
 	switch {
-	case f.TooBig && !p.control:
+	case f.TooBig && p.role == sized:
 		s.localLimit(now, p, f.MTU)
 	case f.Transient && s.transients < maxTransients:
 		s.transients++

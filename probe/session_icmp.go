@@ -109,6 +109,10 @@ func (s *Session) tooBig(now time.Time, p *sentPacket, e ICMPError) {
 	s.pace.refund()
 	lied := s.ptb.lied(e.From, s.v6, s.acked, s.refused)
 	s.ptb.add(claim{from: e.From, hop: hop(e), mtu: e.MTU, size: p.Size})
+	if p.role == compared {
+		s.contradiction(now, p.Size)
+		return
+	}
 	if s.control == p || s.connecting {
 		s.fail(now, BelowMin, fmt.Sprintf("%v reports that even %d bytes are too big", e.From, p.Size))
 		return

@@ -14,6 +14,9 @@ func (s *Session) expire(now time.Time) {
 	if a := s.now; !s.done && a != nil && a.packet != nil && a.vouched && !now.Before(a.packet.until) {
 		s.attemptLost(now, a)
 	}
+	if s.loads != nil && !s.done {
+		s.expirePair(now)
+	}
 	if now.Sub(s.started) >= s.cfg.Budget.Time && !s.done {
 		s.overBudget(now)
 	}
@@ -72,7 +75,7 @@ func (s *Session) lose(p *sentPacket) {
 // settle takes the next step that doesn't have to wait: asking the Path for a
 // probe, or ending.
 func (s *Session) settle(now time.Time) {
-	for !s.done && !s.connecting && s.now == nil {
+	for !s.done && !s.connecting && s.now == nil && s.loads == nil {
 		if pr, ok := s.path.Poll(now); ok {
 			s.now = &attempt{size: pr.Size, path: pr.ID}
 			return

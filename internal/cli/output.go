@@ -93,6 +93,13 @@ func printRecord(w io.Writer, r *results.Record) error {
 		fmt.Fprintf(&b, "  %-11s %s; %d packets, %d lost, RTT %v, %v\n", m.Method, result, m.ProbesSent, m.ProbesLost,
 			micros(m.RTT), micros(m.Elapsed).Round(time.Millisecond))
 	}
+	if r.Verdict == results.LossyAbove {
+		for _, l := range r.Loss {
+			if l.Sent >= leastLoss {
+				fmt.Fprintf(&b, "  loss        %d bytes: %d of %d, %.3g %%\n", l.Size, l.Lost, l.Sent, 100*float64(l.Lost)/float64(l.Sent))
+			}
+		}
+	}
 	for _, e := range r.Evidence {
 		fmt.Fprintf(&b, "  because     %s\n", e)
 	}

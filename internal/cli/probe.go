@@ -22,6 +22,9 @@ const (
 	mostSize  = 65535
 	mostHosts = 4096
 	mostJobs  = 64
+	mostFlows = 64
+	leastLoss = 10 // fewer can't tell anything
+	mostLoss  = 10000
 )
 
 // probeOptions are the flags of "pmtu probe".
@@ -34,6 +37,8 @@ type probeOptions struct {
 	budget      time.Duration
 	probes      int
 	jobs        int
+	loss        int
+	flows       int
 	source      string
 	attribution string
 	json        bool
@@ -86,6 +91,8 @@ icmp needs CAP_NET_RAW or a group in net.ipv4.ping_group_range; the others nothi
 	f.DurationVar(&o.timeout, "timeout", probe.DefaultTimeout, "longest wait for an answer")
 	f.DurationVar(&o.budget, "time", 60*time.Second, "longest time for one method and host")
 	f.IntVar(&o.probes, "probes", probe.DefaultProbes, "times that a size is lost before it is given up, 1 to 10")
+	f.IntVar(&o.loss, "loss", 0, "packets of a size to compare its losses with those of small packets (0: don't)")
+	f.IntVar(&o.flows, "flows", 1, "flows by each method, from different ports or identifiers: their paths may differ")
 	f.IntVar(&o.jobs, "jobs", 16, "hosts measured at the same time")
 	f.StringVar(&o.source, "source", "", "source address")
 	f.StringVar(&o.attribution, "attribution", "", "URI put into each probe that says who measures and why (RFC 9511)")
@@ -126,6 +133,12 @@ func (o *probeOptions) check(hosts []string) error {
 	}
 	if o.probes < 1 || o.probes > 10 {
 		return usagef("--probes %d: want 1 to 10", o.probes)
+	}
+	if o.loss != 0 && (o.loss < leastLoss || o.loss > mostLoss) {
+		return usagef("--loss %d: want %d to %d packets, or 0 for none", o.loss, leastLoss, mostLoss)
+	}
+	if o.flows < 1 || o.flows > mostFlows {
+		return usagef("--flows %d: want 1 to %d", o.flows, mostFlows)
 	}
 	if o.jobs < 1 || o.jobs > mostJobs {
 		return usagef("--jobs %d: want 1 to %d", o.jobs, mostJobs)

@@ -33,9 +33,6 @@ func measureIn(t *testing.T, lab *netlab.Lab, family int, raw bool, o probeOptio
 	t.Helper()
 	srv, ok := lab.Addr("srv", family)
 	require.True(t, ok)
-	if o.port == 0 {
-		o.port = 33434
-	}
 	var r *results.Record
 	err := lab.Node("cli").Do(func() error {
 		m := &measurer{options: o, run: "test"}
@@ -156,6 +153,39 @@ func addr4(a netip.Addr) (b [4]byte) {
 		b = a.As4()
 	}
 	return b
+}
+
+// TestLossyAbove: larger packets arrive, but nearly a third of them doesn't.
+func TestLossyAbove(t *testing.T) {
+	topology, ok := netlab.FindTopology("size-loss")
+	require.True(t, ok)
+	lab := stand(t, topology)
+	loss := topology.Links[1].B.Loss
+	require.Len(t, loss, 1)
+	for _, family := range []int{4, 6} {
+		r := measureIn(t, lab, family, false, probeOptions{method: "icmp", probes: 8, loss: 120})
+		require.NotNil(t, r.PMTU, r.Error)
+		assert.Equal(t, results.LossyAbove, r.Verdict, "%+v", r)
+		assert.Equal(t, loss[0].Above, *r.PMTU, "%+v", r)
+	}
+}
+
+// TestFlows: each flow has its own port, and they agree.
+func TestFlows(t *testing.T) {
+	lab := stand(t, netlab.Path(1500, 1413, netlab.PTB{}))
+	for _, method := range []string{"icmp", "udp"} {
+		r := measureIn(t, lab, 6, true, probeOptions{method: method, probes: 3, flows: 3})
+		require.NotNil(t, r.PMTU, r.Error)
+		assert.Equal(t, 1413, *r.PMTU)
+		require.Len(t, r.Methods, 3)
+		flows := map[string]bool{}
+		for _, m := range r.Methods {
+			flows[m.Flow] = true
+			assert.Equal(t, 1413, *m.PMTU)
+		}
+		assert.Len(t, flows, 3)
+		assert.Greater(t, r.Confidence, 0.99)
+	}
 }
 
 // TestNarrowWayBack: where large answers don't come back, auto asks a second

@@ -68,7 +68,7 @@ func (m *measurer) measure(ctx context.Context, t target) (*results.Record, erro
 		if i > 0 && (m.options.method == "auto" && !needsSecondOpinion(found) || ctx.Err() != nil) {
 			break
 		}
-		o, err := m.session(ctx, name, t, link)
+		os, err := m.flowsOf(ctx, name, t, link)
 		var p *rawsock.PrivilegeError
 		switch {
 		case errors.As(err, &p) && i+1 < len(methods):
@@ -84,10 +84,28 @@ func (m *measurer) measure(ctx context.Context, t target) (*results.Record, erro
 			}
 			continue
 		}
-		found = append(found, o)
+		found = append(found, os...)
 	}
 	reconcile(r, found)
 	return r, privilege
+}
+
+// flowsOf runs one method in as many flows as were asked for, one after the
+// other, so that they don't use up each other's answers. It stops at the first
+// that wasn't answered: the others won't be either.
+func (m *measurer) flowsOf(ctx context.Context, name string, t target, link rawsock.Link) ([]probe.Outcome, error) {
+	var found []probe.Outcome
+	for range max(m.options.flows, 1) {
+		o, err := m.session(ctx, name, t, link)
+		if err != nil {
+			return found, err
+		}
+		found = append(found, o)
+		if o.PMTU == nil || ctx.Err() != nil {
+			break
+		}
+	}
+	return found, nil
 }
 
 // session runs one method in one flow.
@@ -103,7 +121,8 @@ func (m *measurer) session(ctx context.Context, name string, t target, link raws
 		Method: method, Target: t.addr, FirstHop: min(link.MTU, mostSize),
 		Min: m.options.least, Max: m.options.most,
 		Probes: m.options.probes, Timeout: m.options.timeout, Seed: randomSeed(),
-		Budget: probe.Budget{Time: m.options.budget},
+		Loss:   m.options.loss,
+		Budget: budget(m.options),
 	})
 	if err != nil {
 		return probe.Outcome{}, err
@@ -114,6 +133,16 @@ func (m *measurer) session(ctx context.Context, name string, t target, link raws
 	o := s.Outcome()
 	o.Flow = flowName(flow.Local(), t.addr, method.Traits())
 	return o, nil
+}
+
+// budget leaves room for the comparison of losses: a dozen sizes, in pairs.
+func budget(o probeOptions) probe.Budget {
+	const sizes = 12
+	return probe.Budget{
+		Time:    o.budget,
+		Packets: probe.DefaultPackets + 2*sizes*o.loss,
+		Bytes:   probe.DefaultBytes + int64(sizes)*int64(o.loss)*mostSize,
+	}
 }
 
 func randomSeed() uint64 {

@@ -46,7 +46,7 @@ func reconcile(r *results.Record, found []probe.Outcome) {
 	for i := range found {
 		o := &found[i]
 		if o != best && o.PMTU != nil && best.PMTU != nil {
-			compare(r, best, o)
+			accountFor(r, best, o)
 		}
 		r.Methods = append(r.Methods, o.Method)
 	}
@@ -81,8 +81,8 @@ func problems(found []probe.Outcome) string {
 // mostConfidence is never 1: other flows may take another path.
 const mostConfidence = 0.999
 
-// compare takes another method into account, which found the same or less.
-func compare(r *results.Record, best, other *probe.Outcome) {
+// accountFor takes another method into account, which found the same or less.
+func accountFor(r *results.Record, best, other *probe.Outcome) {
 	most, less := *best.PMTU, *other.PMTU
 	silent := other.Verdict == results.OKSilent
 	say := func(format string, args ...any) {
@@ -91,7 +91,15 @@ func compare(r *results.Record, best, other *probe.Outcome) {
 	switch {
 	case most-less < max(other.Step, 1):
 		r.Confidence = min(1-(1-r.Confidence)*(1-other.Confidence), mostConfidence)
-		say("%s and %s agree", best.Method.Method, other.Method.Method)
+		if best.Method.Method == other.Method.Method {
+			say("flows by %s agree", best.Method.Method)
+		} else {
+			say("%s and %s agree", best.Method.Method, other.Method.Method)
+		}
+	case other.Method.Method == best.Method.Method:
+		r.Verdict = results.Inconsistent
+		r.PMTU, r.Confidence, r.Bottleneck = nil, 0, nil
+		r.Error = fmt.Sprintf("flows differ: %d bytes by %s, %d by %s", most, best.Flow, less, other.Flow)
 	case other.Verdict == results.LocalLimit:
 		say("%s sends no more than %d bytes", other.Method.Method, less)
 	case silent && other.Server:

@@ -49,6 +49,8 @@ func TestWrongUse(t *testing.T) {
 		{[]string{"probe", "--timeout", "2h", "x"}, "--timeout 2h0m0s: want 10ms to 1m"},
 		{[]string{"probe", "--time", "1ms", "x"}, "--time 1ms: want 1s to 1h"},
 		{[]string{"probe", "--probes", "11", "x"}, "--probes 11: want 1 to 10"},
+		{[]string{"probe", "--loss", "9", "x"}, "--loss 9: want 10 to 10000 packets, or 0 for none"},
+		{[]string{"probe", "--flows", "65", "x"}, "--flows 65: want 1 to 64"},
 		{[]string{"probe", "--jobs", "0", "x"}, "--jobs 0: want 1 to 64"},
 		{[]string{"probe", "--source", "here", "x"}, `--source "here": want an IP address`},
 		{[]string{"probe", "-6", "--source", "192.0.2.1", "x"}, `--source "192.0.2.1": is of the other address family`},
@@ -216,6 +218,10 @@ func TestPrintRecord(t *testing.T) {
   icmp        1420 bytes, ok; 4 packets, 0 lost, RTT 1.5ms, 90ms
   because     icmp: 1420 bytes arrived
 `, b.String())
+	b.Reset()
+	require.NoError(t, printRecord(&b, &results.Record{Target: "x", PMTU: &size, Verdict: results.LossyAbove, Loss: []results.Loss{{Size: 44, Sent: 3, Lost: 1}, {Size: 1500, Sent: 40, Lost: 13}}}))
+	assert.Contains(t, b.String(), "  loss        1500 bytes: 13 of 40, 32.5 %\n")
+	assert.NotContains(t, b.String(), "44 bytes")
 	b.Reset()
 	require.NoError(t, printRecord(&b, &results.Record{Target: "x", Error: "unknown host"}))
 	assert.Equal(t, "x: not measured: unknown host\n", b.String())
