@@ -94,7 +94,7 @@ Targets are addresses for private use and documentation; nothing leaves the name
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	o.add(cmd)
-	cmd.AddCommand(newInternetRunCommand(&o), newInternetTargetsCommand(&o), newInternetTruthCommand(&o), newInternetConfigCommand(&o))
+	cmd.AddCommand(newInternetRunCommand(&o), newInternetTargetsCommand(&o), newInternetTruthCommand(&o), newInternetConfigCommand(&o), newInternetScoreCommand(&o))
 	return cmd
 }
 

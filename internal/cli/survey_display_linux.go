@@ -79,7 +79,6 @@ func (d *surveyDisplay) registry() *prometheus.Registry {
 	counter("answers_total", "Genuine answers.", func(s *surveyor.Status) uint64 { return s.Answers })
 	counter("rejected_total", "Answers that were not genuine.", func(s *surveyor.Status) uint64 { return s.Rejected })
 	counter("late_total", "Genuine answers about finished targets.", func(s *surveyor.Status) uint64 { return s.Late })
-	counter("dropped_total", "Answers for which there was no room.", func(s *surveyor.Status) uint64 { return s.Dropped })
 	counter("deferred_total", "Packets that waited for the rate of their network or AS.", func(s *surveyor.Status) uint64 { return s.Deferred })
 	return r
 }

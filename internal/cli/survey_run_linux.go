@@ -9,12 +9,10 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"pathmtu/internal/rawsock"
 	"pathmtu/plpmtud"
@@ -39,8 +37,6 @@ func runSurvey(cmd *cobra.Command, o *surveyFlags, args []string) error {
 	if err := o.check(args); err != nil {
 		return err
 	}
-	// Nearly all memory is that of targets in progress, which doesn't churn.
-	debug.SetGCPercent(25)
 	o.files()
 	var from *surveyor.Checkpoint
 	if o.resume {
@@ -218,10 +214,7 @@ func (r *surveyRun) describe(args []string) {
 	m.Timeout, m.Cooldown = surveyor.Duration(c.Timeout), surveyor.Duration(c.Cooldown)
 	m.Gap, m.Window = surveyor.Duration(c.Gap), c.Window
 	m.Host, m.Go = hostname(), runtime.Version()
-	var u unix.Utsname
-	if unix.Uname(&u) == nil {
-		m.Kernel = unix.ByteSliceToString(u.Sysname[:]) + " " + unix.ByteSliceToString(u.Release[:])
-	}
+	m.Kernel = kernelName()
 }
 
 // Addresses that stand for all others when the kernel is asked for its routes.

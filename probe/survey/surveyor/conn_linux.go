@@ -5,10 +5,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
@@ -36,14 +35,11 @@ const (
 // Conn holds the sockets of a survey: for each family a raw one for ICMP, and
 // one for UDP. Send and Flush aren't safe for concurrent use.
 type Conn struct {
-	port     uint16
-	source4  netip.Addr
-	sockets  []*socket
-	icmp     [2]*socket // IPv4, IPv6
-	udp      [2]*socket
-	dropped  atomic.Uint64 // answers for which there was no room
-	received atomic.Uint64
-	wg       sync.WaitGroup
+	port    uint16
+	source4 netip.Addr
+	sockets []*socket
+	icmp    [2]*socket // IPv4, IPv6
+	udp     [2]*socket
 }
 
 // batcher is what ipv4.PacketConn and ipv6.PacketConn have in common.
@@ -66,6 +62,9 @@ func (c v6conn) ReadBatch(m []ipv4.Message, flags int) (int, error) {
 type socket struct {
 	batcher
 	v4, udp bool
+	fd      int
+	reader  *survey.Reader
+	in      [recvBatch]ipv4.Message
 	n       int
 	sends   [sendBatch]survey.Send
 	out     [sendBatch]ipv4.Message
@@ -146,7 +145,10 @@ func newSocket(p net.PacketConn, source netip.Addr, device string, udp bool) (*s
 	raw, err := p.(syscall.Conn).SyscallConn()
 	if err == nil {
 		var inner error
-		err = raw.Control(func(fd uintptr) { inner = setOptions(int(fd), s.v4, udp, device) })
+		err = raw.Control(func(fd uintptr) {
+			s.fd = int(fd) // as long as the socket is open
+			inner = setOptions(s.fd, s.v4, udp, device)
+		})
 		err = errors.Join(err, inner)
 	}
 	if err != nil {
@@ -258,53 +260,65 @@ func (s *socket) flush(failed func(survey.Send, survey.Failure)) {
 	s.n = 0
 }
 
-// inbox carries answers from the sockets to the loop, many at a time.
-type inbox chan []survey.Answer
-
-// listen reads all sockets until Close.
-func (c *Conn) listen(cfg survey.Config, to inbox, spare chan []survey.Answer) {
+// listen prepares the sockets for receive.
+func (c *Conn) listen(cfg survey.Config) {
 	for _, s := range c.sockets {
-		r := survey.NewReader(cfg)
-		c.wg.Go(func() { c.read(s, r, to, spare) })
+		s.reader = survey.NewReader(cfg)
+		for i := range s.in {
+			s.in[i].Buffers = [][]byte{make([]byte, kept)}
+		}
 	}
 }
 
-func (c *Conn) read(s *socket, r *survey.Reader, to inbox, spare chan []survey.Answer) {
-	in := make([]ipv4.Message, recvBatch)
-	for i := range in {
-		in[i].Buffers = [][]byte{make([]byte, kept)}
-	}
-	for {
-		n, err := s.ReadBatch(in, unix.MSG_TRUNC) // N is the whole length
-		if err != nil {
-			if errors.Is(err, net.ErrClosed) {
-				return
+// receive hands on what has arrived, without waiting, at most some batches from
+// each socket. It returns how many packets there were.
+func (c *Conn) receive(each func(*survey.Answer)) int {
+	const batches = 16 // then it is time to send
+	all := 0
+	for _, s := range c.sockets {
+		for range batches {
+			n, err := s.ReadBatch(s.in[:], unix.MSG_DONTWAIT|unix.MSG_TRUNC) // N is the whole length
+			if err != nil || n <= 0 {
+				break // EAGAIN; or an error of the network, which the next call won't have
 			}
-			time.Sleep(time.Millisecond) // an error of the network, not of the socket
-			continue
-		}
-		c.received.Add(uint64(n))
-		var batch []survey.Answer
-		select {
-		case batch = <-spare:
-			batch = batch[:0]
-		default:
-		}
-		for i := range in[:n] {
-			m := &in[i]
-			if a, ok := s.parse(r, m.Addr, m.Buffers[0][:min(m.N, kept)], m.N); ok {
-				batch = append(batch, a)
+			all += n
+			for i := range s.in[:n] {
+				m := &s.in[i]
+				if a, ok := s.parse(s.reader, m.Addr, m.Buffers[0][:min(m.N, kept)], m.N); ok {
+					each(&a)
+				}
+			}
+			if n < len(s.in) {
+				break
 			}
 		}
-		if len(batch) == 0 {
-			continue
-		}
-		select {
-		case to <- batch:
-		default: // the loop can't keep up: answers are lost like any other packet
-			c.dropped.Add(uint64(len(batch)))
-		}
 	}
+	return all
+}
+
+// wait returns when something has arrived, or after the time.
+func (c *Conn) wait(d time.Duration) {
+	var fds [4]unix.PollFd
+	for i, s := range c.sockets {
+		fds[i] = unix.PollFd{Fd: int32(s.fd), Events: unix.POLLIN}
+	}
+	poll(fds[:len(c.sockets)], d)
+}
+
+// short is how long the runtime may be kept waiting.
+const short = 5 * time.Millisecond
+
+// poll is ppoll(2). A short one is hidden from the runtime: told of it, its
+// monitor would look every 20 microseconds whether the thread is still away,
+// which would be a quarter of all work here. The price is that a garbage
+// collection may have to wait that long for this thread.
+func poll(fds []unix.PollFd, d time.Duration) {
+	timeout := unix.NsecToTimespec(int64(d))
+	if d > short {
+		_, _ = unix.Ppoll(fds, &timeout, nil) // interrupted: as good as arrived
+		return
+	}
+	_, _, _ = unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(unsafe.SliceData(fds))), uintptr(len(fds)), uintptr(unsafe.Pointer(&timeout)), 0, 0, 0)
 }
 
 func (s *socket) parse(r *survey.Reader, from net.Addr, b []byte, n int) (survey.Answer, bool) {
@@ -336,13 +350,12 @@ func (s *socket) parse(r *survey.Reader, from net.Addr, b []byte, n int) (survey
 	return r.ICMP(a, b, n)
 }
 
-// Close closes the sockets and waits for their readers.
+// Close closes the sockets.
 func (c *Conn) Close() error {
 	var errs []error
 	for _, s := range c.sockets {
 		errs = append(errs, s.batcher.Close())
 	}
 	c.sockets = nil
-	c.wg.Wait()
 	return errors.Join(errs...)
 }

@@ -41,7 +41,6 @@ type Options struct {
 type Status struct {
 	survey.Counts
 	Batch   uint64 // number of the batch that is being measured
-	Dropped uint64 // answers for which there was no room
 	Skipped uint64 // targets that may not be probed
 }
 
@@ -55,13 +54,12 @@ var ErrPlan = errors.New("the checkpoint is of another survey: targets, seed, sh
 type surveyor struct {
 	Options
 	engine   *survey.Engine
-	in       inbox
-	spare    chan []survey.Answer
 	state    Checkpoint
 	before   survey.Counts // of earlier runs and batches
 	failure  error         // of the sink
 	nextSave time.Time
 	nextTell time.Time
+	garbage  collector
 }
 
 // Run measures every target, and returns what was done. When ctx ends it
@@ -70,7 +68,7 @@ func Run(ctx context.Context, o Options) (Status, error) {
 	if o.Interval == 0 {
 		o.Interval = DefaultInterval
 	}
-	s := &surveyor{Options: o, in: make(inbox, 256), spare: make(chan []survey.Answer, 256)}
+	s := &surveyor{Options: o}
 	if _, err := rand.Read(s.Survey.Key[:]); err != nil {
 		return Status{}, err
 	}
@@ -84,7 +82,7 @@ func Run(ctx context.Context, o Options) (Status, error) {
 		s.state = *o.Resume
 		s.before = o.Resume.Before
 	}
-	o.Conn.listen(s.Survey, s.in, s.spare)
+	o.Conn.listen(s.Survey)
 	err := s.batches(ctx)
 	st := s.status()
 	if o.Observe != nil {
@@ -146,18 +144,27 @@ func (s *surveyor) batch(ctx context.Context, n uint64, set *survey.Set, progres
 	return err
 }
 
-// loop is the one place where time passes.
+// loop is the one place where time passes. One goroutine does everything:
+// packets are many, and handing them on costs more than what is done with them.
 func (s *surveyor) loop(ctx context.Context) error {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
+	const (
+		least = 2 * time.Millisecond   // many packets a wake-up, if there are many
+		most  = 100 * time.Millisecond // until ctx is looked at
+		busy  = 8                      // packets, so that the next will be many
+	)
 	var buf [512]byte
 	for !s.engine.Done() {
+		if ctx.Err() != nil {
+			return ErrInterrupted
+		}
 		now := time.Now()
-		for range 64 { // batches; then it is time to listen
-			if !s.sendBatch(now, buf[:0]) {
+		packets := s.Conn.receive(func(a *survey.Answer) { s.engine.Receive(now, a) })
+		for range 16 { // batches; then it is time to listen
+			n := s.sendBatch(now, buf[:0])
+			packets += n
+			if n < sendBatch {
 				break
 			}
-			now = time.Now()
 		}
 		if s.failure != nil {
 			return fmt.Errorf("results: %w", s.failure)
@@ -165,50 +172,21 @@ func (s *surveyor) loop(ctx context.Context) error {
 		if err := s.tend(now); err != nil {
 			return err
 		}
-		const least = time.Millisecond // many packets a wake-up
-		timer.Reset(max(time.Until(s.engine.Next(now)), least))
-		select {
-		case <-ctx.Done():
-			return ErrInterrupted
-		case b := <-s.in:
-			s.receive(b)
-		case <-timer.C:
+		if packets >= busy {
+			poll(nil, least)
+		} else if d := s.engine.Next(now).Sub(time.Now()); d > 0 {
+			s.Conn.wait(min(max(d, least), most))
 		}
-		s.drain()
 	}
 	return nil
 }
 
-// drain takes what has arrived, without waiting.
-func (s *surveyor) drain() {
-	for range 64 {
-		select {
-		case b := <-s.in:
-			s.receive(b)
-		default:
-			return
-		}
-	}
-}
-
-func (s *surveyor) receive(b []survey.Answer) {
-	now := time.Now()
-	for i := range b {
-		s.engine.Receive(now, &b[i])
-	}
-	select {
-	case s.spare <- b:
-	default:
-	}
-}
-
-// sendBatch sends up to a batch of what is due; false: that was all.
-func (s *surveyor) sendBatch(now time.Time, buf []byte) bool {
-	more := true
-	for range sendBatch {
+// sendBatch sends up to a batch of what is due, and returns how many.
+func (s *surveyor) sendBatch(now time.Time, buf []byte) int {
+	n := 0
+	for ; n < sendBatch; n++ {
 		p, ok := s.engine.Poll(now, buf)
 		if !ok {
-			more = false
 			break
 		}
 		k := s.Conn.socket(&p)
@@ -223,7 +201,7 @@ func (s *surveyor) sendBatch(now time.Time, buf []byte) bool {
 	for _, k := range s.Conn.sockets {
 		s.flush(k, now)
 	}
-	return more
+	return n
 }
 
 func (s *surveyor) flush(k *socket, now time.Time) {
@@ -242,9 +220,13 @@ func (s *surveyor) final(f survey.Final) {
 
 // tend does what is due now and then.
 func (s *surveyor) tend(now time.Time) error {
-	if s.Observe != nil && !now.Before(s.nextTell) {
+	if !now.Before(s.nextTell) {
 		s.nextTell = now.Add(200 * time.Millisecond)
-		s.Observe(s.status())
+		st := s.status()
+		s.garbage.tune(st.Active)
+		if s.Observe != nil {
+			s.Observe(st)
+		}
 	}
 	if now.Before(s.nextSave) {
 		return nil
@@ -279,7 +261,7 @@ func (s *surveyor) save(now time.Time) error {
 }
 
 func (s *surveyor) status() Status {
-	st := Status{Counts: s.before, Batch: s.state.Batch, Dropped: s.Conn.dropped.Load(), Skipped: s.Batches.Blocked}
+	st := Status{Counts: s.before, Batch: s.state.Batch, Skipped: s.Batches.Blocked}
 	if s.engine != nil {
 		st.Counts = add(s.before, s.engine.Counts())
 	}

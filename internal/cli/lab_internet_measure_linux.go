@@ -1,0 +1,230 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"pathmtu/internal/netlab"
+	"pathmtu/internal/netlab/internet"
+	"pathmtu/probe/survey/surveyor"
+	"pathmtu/results"
+)
+
+// used is what a program took.
+type used struct {
+	wall, cpu time.Duration
+	rss       int64
+	out       []byte
+}
+
+// mostRun bounds a program that is measured.
+const mostRun = 2 * time.Hour
+
+// runUsed runs a program in the namespace to its end and measures it.
+func runUsed(ctx context.Context, lab *internet.Lab, name string, args ...string) (used, error) {
+	ctx, cancel := context.WithTimeout(ctx, mostRun)
+	defer cancel()
+	cmd := netlab.Command(ctx, name, args...)
+	var out, errOut bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errOut
+	start := time.Now()
+	if err := lab.Start(cmd); err != nil {
+		return used{}, err
+	}
+	err := cmd.Wait()
+	u := used{wall: time.Since(start), out: out.Bytes()}
+	if s := cmd.ProcessState; s != nil {
+		u.cpu = s.UserTime() + s.SystemTime()
+		if r, ok := s.SysUsage().(*syscall.Rusage); ok {
+			u.rss = r.Maxrss << 10
+		}
+	}
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() == exitNotMeasured {
+		err = nil // some targets have no verdict; the score says how many
+	}
+	if err != nil {
+		err = fmt.Errorf("%s: %w: %s", filepath.Base(name), err, lastLines(errOut.String()))
+	}
+	return u, err
+}
+
+func lastLines(s string) string {
+	const most = 500
+	if len(s) > most {
+		s = s[len(s)-most:]
+	}
+	return strings.TrimSpace(s)
+}
+
+// scoreSurvey surveys the targets and compares.
+func scoreSurvey(ctx context.Context, lab *internet.Lab, w *internet.World, o *scoreFlags, family int, hosts []netip.Addr, dir string) (score, error) {
+	s := score{Tool: "survey", Family: family, Method: o.method}
+	list := filepath.Join(dir, fmt.Sprintf("targets%d-%d.txt", family, len(hosts)))
+	found := filepath.Join(dir, fmt.Sprintf("found%d-%d.jsonl", family, len(hosts)))
+	if err := writeLines(list, hosts); err != nil {
+		return s, err
+	}
+	args := []string{
+		"survey", "--lab", "--method", o.method, "--rate", fmt.Sprint(o.rate), "--bandwidth", "0", "--net-rate", "0",
+		"--seed", fmt.Sprint(o.seed), "--input", list, "--output", found,
+	}
+	if o.prior != "" {
+		args = append(args, "--prior", o.prior)
+	}
+	u, err := runUsed(ctx, lab, "/proc/self/exe", args...)
+	if err != nil {
+		return s, err
+	}
+	s.Seconds, s.CPUSeconds, s.PeakRSS = u.wall.Seconds(), u.cpu.Seconds(), u.rss
+	f, err := os.Open(found)
+	if err != nil {
+		return s, err
+	}
+	defer func() { _ = f.Close() }()
+	seen := make(map[netip.Addr]bool, len(hosts))
+	for r := results.NewReader(f); ; {
+		rec, err := r.Read()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return s, err
+		}
+		a, err := netip.ParseAddr(rec.Address)
+		if err != nil || seen[a] {
+			return s, fmt.Errorf("%s: address %q: is none, or has two results", found, rec.Address)
+		}
+		seen[a] = true
+		h := w.Host(a)
+		pmtu := 0
+		if rec.PMTU != nil {
+			pmtu = *rec.PMTU
+		}
+		s.judge(&h, pmtu, rec.Verdict)
+	}
+	if len(seen) != len(hosts) {
+		return s, fmt.Errorf("%s: %d results for %d targets", found, len(seen), len(hosts))
+	}
+	m, err := surveyor.ReadMeta(found + ".meta.json")
+	if err != nil {
+		return s, err
+	}
+	if m.Status != nil {
+		s.Packets, s.Bytes = m.Status.Packets, m.Status.Bytes
+	}
+	s.finish()
+	return s, nil
+}
+
+func writeLines(name string, hosts []netip.Addr) error {
+	var b bytes.Buffer
+	for _, a := range hosts {
+		b.WriteString(a.String())
+		b.WriteByte('\n')
+	}
+	return os.WriteFile(name, b.Bytes(), 0o644)
+}
+
+// scamperHop is a line of scamper's text output: hop, address, time and, in
+// brackets, the MTU up to there, with a star where it is inferred from silence.
+var scamperHop = regexp.MustCompile(`^ *\d+  (\S+)  [\d.]+ ms(?: \[\*?mtu: (\d+)\])?`)
+
+// scoreScamper measures the targets with scamper and compares. It doesn't know
+// unresponsive hosts by name: no path MTU counts as that.
+func scoreScamper(ctx context.Context, lab *internet.Lab, w *internet.World, family int, hosts []netip.Addr, dir string) (score, error) {
+	// scamper's UDP probes get the answers that the survey's UDP probes get.
+	s := score{Tool: "scamper", Family: family, Method: "udp"}
+	list := filepath.Join(dir, fmt.Sprintf("sample%d.txt", family))
+	if err := writeLines(list, hosts); err != nil {
+		return s, err
+	}
+	u, err := runUsed(ctx, lab, "scamper", "-p", "10000", "-c", "trace -M -P udp-paris -w 1 -q 2", "-f", list)
+	if err != nil {
+		return s, err
+	}
+	s.Seconds, s.CPUSeconds, s.PeakRSS = u.wall.Seconds(), u.cpu.Seconds(), u.rss
+	traces := strings.Split(string(u.out), "traceroute from ")
+	if len(traces)-1 != len(hosts) {
+		return s, fmt.Errorf("scamper: %d traces of %d hosts", len(traces)-1, len(hosts))
+	}
+	for _, trace := range traces[1:] {
+		lines := strings.Split(strings.TrimSpace(trace), "\n")
+		_, dst, _ := strings.Cut(lines[0], " to ")
+		a, err := netip.ParseAddr(dst)
+		if err != nil {
+			return s, fmt.Errorf("scamper: %q: no trace", lines[0])
+		}
+		pmtu := 0
+		if hop := scamperHop.FindStringSubmatch(lines[len(lines)-1]); hop != nil && hop[1] == dst && hop[2] != "" {
+			pmtu, _ = strconv.Atoi(hop[2])
+		}
+		h := w.Host(a)
+		s.judge(&h, pmtu, results.Unresponsive)
+	}
+	s.finish()
+	return s, nil
+}
+
+// scoreMemory measures a survey with a million targets in progress. They are a
+// prefix, so that their list takes no memory.
+func scoreMemory(ctx context.Context, lab *internet.Lab, dir string) (*memoryScore, error) {
+	const active = 1_000_000
+	base, err := runUsed(ctx, lab, "/proc/self/exe", "survey", "--lab", "10.0.0.1")
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
+	defer cancel()
+	found := filepath.Join(dir, "memory.jsonl")
+	cmd := netlab.Command(ctx, "/proc/self/exe", "survey", "--lab", "--rate", "0", "--bandwidth", "0", "--net-rate", "0",
+		"--window", strconv.Itoa(1<<21), "--gap", "30s", "--timeout", "30s", "--cooldown", "30s", "--output", found, "10.0.0.0/11")
+	if err := lab.Start(cmd); err != nil {
+		return nil, err
+	}
+	m := &memoryScore{BaseRSS: base.rss}
+	for ctx.Err() == nil && m.Active < active {
+		time.Sleep(time.Second)
+		if c, err := surveyor.ReadCheckpoint(found + ".checkpoint"); err == nil {
+			m.Active = c.Before.Active
+		}
+		if cmd.Process.Signal(syscall.Signal(0)) != nil {
+			break
+		}
+	}
+	m.PeakRSS = peakRSS(cmd.Process.Pid)
+	cancel() // interrupts
+	_ = cmd.Wait()
+	if m.Active < active {
+		return nil, fmt.Errorf("memory: only %d targets were in progress", m.Active)
+	}
+	m.PerActive = float64(m.PeakRSS-m.BaseRSS) / float64(m.Active)
+	return m, nil
+}
+
+// peakRSS returns the most memory that a process held so far; 0: not known.
+func peakRSS(pid int) int64 {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(b)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kb, _ := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+			return kb << 10
+		}
+	}
+	return 0
+}
