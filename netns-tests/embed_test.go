@@ -119,6 +119,8 @@ var embeddings = []struct {
 	{"plain", startPlain},
 	{"quiclike", startQUIClike},
 	{"dtls", startDTLS},
+	{"tunnel", startTunnel},
+	{"tunnel that sends PTB", startTunnelPTB},
 }
 
 // A transfer goes on while the path shrinks to 1280 bytes, and uses it when it
