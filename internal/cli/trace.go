@@ -77,26 +77,38 @@ sockets; options, MSS and --pcap are left out.`,
 
 // check refuses values that are out of range, naming them.
 func (o *traceOptions) check() error {
+	if o.port < 1 || o.port > 65535 {
+		return usagef("--port %d: want 1 to 65535", o.port)
+	}
 	if o.tcpPort < 0 || o.tcpPort > 65535 {
 		return usagef("--tcp-port %d: want 0 to 65535", o.tcpPort)
 	}
 	if o.hops < 1 || o.hops > 64 {
 		return usagef("--max-hops %d: want 1 to 64", o.hops)
 	}
-	p := o.target()
-	if err := p.check([]string{""}); err != nil {
-		return err
+	if o.probes < 1 || o.probes > 10 {
+		return usagef("--probes %d: want 1 to 10", o.probes)
 	}
-	o.src = p.src
+	if o.timeout < 10*time.Millisecond || o.timeout > time.Minute {
+		return usagef("--timeout %v: want 10ms to 1m", o.timeout)
+	}
+	if o.budget < time.Second || o.budget > time.Hour {
+		return usagef("--time %v: want 1s to 1h", o.budget)
+	}
+	if len(o.attribution) > mostAttribution {
+		return usagef("--attribution of %d bytes: want at most %d", len(o.attribution), mostAttribution)
+	}
+	if o.source == "" {
+		return nil
+	}
+	a, err := netip.ParseAddr(o.source)
+	if err != nil {
+		return usagef("--source %q: want an IP address", o.source)
+	}
+	if o.src = a.Unmap(); o.src.Is4() && o.v6 && !o.v4 || !o.src.Is4() && o.v4 && !o.v6 {
+		return usagef("--source %q: is of the other address family", o.source)
+	}
 	return nil
-}
-
-// target are the flags that trace and probe have in common.
-func (o *traceOptions) target() probeOptions {
-	return probeOptions{
-		method: "udp", v4: o.v4, v6: o.v6, port: o.port, timeout: o.timeout, budget: o.budget, probes: o.probes,
-		jobs: 1, source: o.source, attribution: o.attribution, src: o.src,
-	}
 }
 
 // withoutRaw is what works without CAP_NET_RAW.
@@ -105,21 +117,16 @@ const withoutRaw = "hops and bottleneck, without --pcap"
 func runTrace(cmd *cobra.Command, o traceOptions, host string) error {
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	m := &measurer{options: o.target(), run: newRunID(), vantage: hostname()}
+	m := &measurer{options: probeOptions{v4: o.v4, v6: o.v6, src: o.src}, run: newRunID(), vantage: hostname()}
 	var runs []*tracing
 	defer func() {
 		for _, r := range runs {
 			_ = r.Close()
 		}
 	}()
-	file, err := createCapture(o.pcap)
-	if err != nil {
-		return err
-	}
 	failed := 0
 	for _, t := range m.targets(ctx, host) {
 		r := openTracing(m, o, t)
-		r.capture = file
 		runs = append(runs, r)
 		var privilege *rawsock.PrivilegeError
 		if errors.As(r.raw, &privilege) {
@@ -129,8 +136,13 @@ func runTrace(cmd *cobra.Command, o traceOptions, host string) error {
 			_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "%s: %v. Without it: %s\n", cmd.CommandPath(), privilege, withoutRaw)
 		}
 	}
+	file, err := createCapture(o.pcap)
+	if err != nil {
+		return err
+	}
 	_ = dropPrivileges() // best effort: see its documentation
 	for _, r := range runs {
+		r.capture = file
 		if err := r.measure(ctx); err != nil {
 			return err
 		}
