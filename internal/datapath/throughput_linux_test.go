@@ -43,6 +43,10 @@ import (
 //   - frames: cli makes XDP frames inside the kernel, faster than any router
 //     forwards them; r1 has GRO, which lets its veth take frames.
 //
+// "Of its own" is the CPU time that forwarding adds to that of the generator, for
+// the datapaths that share its CPU; "drop" forwards nothing and shows the most
+// that generator and veth allow.
+//
 // The receiver srv drops packets at its ingress hook, after the work that every
 // received packet costs; for the XDP fast path it drops them in its XDP hook,
 // without which its veth would not take them.
@@ -82,7 +86,9 @@ const (
 func throughput(b *testing.B, frames bool, size int, ordinary float64) (kernel float64) {
 	regime := map[bool]string{false: "socket", true: "frames"}[frames]
 	all := append([]mode{{"kernel", "", false}}, modes...)
-	if !frames {
+	if frames {
+		all = append(all, mode{"drop", kindDrop, false})
+	} else {
 		all = append(all, mode{"tun", KindTUN, false}) // no XDP frames without a link layer
 	}
 	rates, shares := map[string][]float64{}, map[string][]float64{}
@@ -94,6 +100,11 @@ func throughput(b *testing.B, frames bool, size int, ordinary float64) (kernel f
 		}
 	}
 	base, baseShare := median(rates["kernel"]), median(shares["kernel"])
+	// What the generator alone costs, in CPU seconds a packet.
+	var generator float64
+	if frames {
+		generator = median(shares["drop"]) / median(rates["drop"])
+	}
 	for _, m := range all {
 		r, share := median(rates[m.name]), median(shares[m.name])
 		b.ReportMetric(r/base, fmt.Sprintf("%s-%s-%d/kernel", m.name, regime, size))
@@ -101,12 +112,19 @@ func throughput(b *testing.B, frames bool, size int, ordinary float64) (kernel f
 		if ordinary > 0 {
 			line += fmt.Sprintf(", %5.2f of it in regime socket", r/ordinary)
 		}
+		if frames && (m.kind == "" || m.fast) {
+			line += fmt.Sprintf(", %.0f ns of its own", 1e9*(share/r-generator))
+		}
 		fmt.Printf("%s, %5.2f for each CPU second  (%.0f to %.0f; CPU %.0f %%)\n", line, r/share/(base/baseShare),
 			slices.Min(rates[m.name]), slices.Max(rates[m.name]), 100*share)
 	}
 	fmt.Printf("%s, %4d B  backlog drops of this machine meanwhile: %d\n", regime, size, softnetDropped(b)-lost)
 	return base
 }
+
+// kindDrop is no datapath: r1 drops everything in its XDP hook, which shows what
+// generator and veth allow at most.
+const kindDrop = Kind("drop")
 
 func median(x []float64) float64 {
 	x = slices.Sorted(slices.Values(x))
@@ -145,7 +163,9 @@ func measure(b *testing.B, m mode, frames bool, size int) (rate, share float64) 
 	router := &pinned{cpu: runtime.NumCPU() - 1}
 	srv, out := lab.Node("srv").Namespace, "to-r1"
 	var count *counter
-	if m.kind == KindTUN {
+	if m.kind == kindDrop {
+		count = countPackets(b, r1.Namespace, "to-cli", true, size+etherLen)
+	} else if m.kind == KindTUN {
 		out = "tuna"
 		defer startPinned(b, r1, router, tunConfig())()
 		moveTUNs(b, lab)
@@ -167,7 +187,7 @@ func measure(b *testing.B, m mode, frames bool, size int) (rate, share float64) 
 	waitRate(b, count)
 	time.Sleep(100 * time.Millisecond)
 	forwarder := router
-	if m.kind == "" || m.fast {
+	if m.kind == "" || m.kind == kindDrop || m.fast {
 		forwarder = &g.thread
 	}
 	n0, t0, c0 := count.n(b), time.Now(), forwarder.cpuTime(b)
