@@ -118,6 +118,9 @@ func (p *path) quote(m Method, size int, data []byte) Quote {
 	}
 	if p.short {
 		room = 28 - m.Traits().Below // IP header and 8 bytes
+		if p.v6 {
+			room += 20
+		}
 	}
 	if m.Traits().Carrier == UDP {
 		q.Transport = make([]byte, 8)
