@@ -60,7 +60,7 @@ func OpenAFXDP(cfg AFXDPConfig) (_ Port, err error) {
 			return nil, fmt.Errorf("datapath: packet memory: %w", err)
 		}
 	}
-	if p.prog, err = loadXDP(cfg.Local, cfg.Fast, 1, true); err != nil {
+	if p.prog, err = loadXDP(info.Index, cfg.Local, cfg.Fast, 1, true); err != nil {
 		return nil, err
 	}
 	if err = p.prog.xsks.Put(uint32(0), uint32(p.x.fd)); err != nil {

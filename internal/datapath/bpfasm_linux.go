@@ -8,9 +8,8 @@ import (
 )
 
 // The programs below are written in eBPF assembly so that building needs no C
-// compiler. Both begin with the same question: does this frame belong to the
-// kernel of this namespace? It does when it isn't IPv6, or goes to a multicast,
-// link-local or local address.
+// compiler. Both ask: does this frame belong to the kernel of this namespace? It
+// does when it isn't IPv6, or goes to a multicast, link-local or local address.
 
 // programLicense is what the programs declare to the kernel, which lends its
 // route lookup only to programs that may also be used under the GPL.
@@ -46,9 +45,9 @@ func be32(v uint32) int32 {
 	return int32(binary.NativeEndian.Uint32(b[:]))
 }
 
-// ownedByKernel jumps to label "kernel" for frames that belong to the kernel.
-// The frame's first 54 bytes are at reg, and stay readable.
-func ownedByKernel(reg asm.Register, local *ebpf.Map) asm.Instructions {
+// neverTransit jumps to label "kernel" for frames that are no IPv6 packets to a
+// global unicast address. The frame's first 54 bytes are at reg.
+func neverTransit(reg asm.Register) asm.Instructions {
 	return asm.Instructions{
 		asm.LoadMem(asm.R2, reg, offEtherType, asm.Half),
 		asm.JNE.Imm(asm.R2, be16(etherIPv6), "kernel"),
@@ -57,13 +56,20 @@ func ownedByKernel(reg asm.Register, local *ebpf.Map) asm.Instructions {
 		asm.JNE.Imm(asm.R2, 6, "kernel"),
 		asm.LoadMem(asm.R2, reg, offDst, asm.Byte),
 		asm.JEq.Imm(asm.R2, 0xff, "kernel"),
-		asm.JNE.Imm(asm.R2, 0xfe, "global"),
+		asm.JNE.Imm(asm.R2, 0xfe, "transit"),
 		asm.LoadMem(asm.R2, reg, offDst+1, asm.Byte),
 		asm.And.Imm(asm.R2, 0xc0),
 		asm.JEq.Imm(asm.R2, 0x80, "kernel"),
+		asm.Mov.Imm(asm.R2, 0).WithSymbol("transit"),
+	}
+}
 
+// toLocal jumps to label "kernel" for frames to an address of the set. Its
+// first instruction is labelled "user".
+func toLocal(reg asm.Register, local *ebpf.Map) asm.Instructions {
+	return asm.Instructions{
 		// Two native loads copy the address as it is.
-		asm.LoadMem(asm.R2, reg, offDst, asm.DWord).WithSymbol("global"),
+		asm.LoadMem(asm.R2, reg, offDst, asm.DWord).WithSymbol("user"),
 		asm.StoreMem(asm.RFP, keyOff, asm.R2, asm.DWord),
 		asm.LoadMem(asm.R2, reg, offDst+8, asm.DWord),
 		asm.StoreMem(asm.RFP, keyOff+8, asm.R2, asm.DWord),

@@ -24,8 +24,10 @@ const maxFastPorts = 256
 type FastPath struct {
 	devs  *ebpf.Map // ifindex -> ifindex, of egress ports
 	mtus  *ebpf.Map // ifindex -> MTU, of egress ports
-	asked *ebpf.Map // ifindex of ingress ports -> 1: the option 0x30 is processed
 	count *ebpf.Map
+	// asked holds, for each ingress port by ifindex, an array of one number. 1:
+	// the option 0x30 is processed.
+	asked map[int]*ebpf.Map
 }
 
 // FastStats counts what the fast path did, on all its ports.
@@ -36,14 +38,13 @@ type FastStats struct {
 
 // NewFastPath returns a fast path without egress ports.
 func NewFastPath() (*FastPath, error) {
-	f := &FastPath{}
+	f := &FastPath{asked: map[int]*ebpf.Map{}}
 	for _, m := range []struct {
 		to   **ebpf.Map
 		spec ebpf.MapSpec
 	}{
 		{&f.devs, ebpf.MapSpec{Name: "pmtu_devs", Type: ebpf.DevMapHash, KeySize: 4, ValueSize: 4, MaxEntries: maxFastPorts}},
 		{&f.mtus, ebpf.MapSpec{Name: "pmtu_mtus", Type: ebpf.Hash, KeySize: 4, ValueSize: 4, MaxEntries: maxFastPorts}},
-		{&f.asked, ebpf.MapSpec{Name: "pmtu_asked", Type: ebpf.Hash, KeySize: 4, ValueSize: 4, MaxEntries: maxFastPorts}},
 		{&f.count, ebpf.MapSpec{Name: "pmtu_count", Type: ebpf.PerCPUArray, KeySize: 4, ValueSize: 16, MaxEntries: 1}},
 	} {
 		var err error
@@ -83,7 +84,25 @@ func (f *FastPath) SetPolicy(index int, process bool) error {
 	if process {
 		v = 1
 	}
-	return f.asked.Put(uint32(index), v)
+	m, err := f.policy(index)
+	if err != nil {
+		return err
+	}
+	return m.Put(uint32(0), v)
+}
+
+// policy returns the map of an ingress port's policy: an array, whose lookup
+// the kernel compiles into the program.
+func (f *FastPath) policy(index int) (*ebpf.Map, error) {
+	if m := f.asked[index]; m != nil {
+		return m, nil
+	}
+	m, err := ebpf.NewMap(&ebpf.MapSpec{Name: "pmtu_asked", Type: ebpf.Array, KeySize: 4, ValueSize: 4, MaxEntries: 1})
+	if err != nil {
+		return nil, &NotSupportedError{Feature: "XDP fast path", Reason: "can't create a map of type " + ebpf.Array.String(), Err: err}
+	}
+	f.asked[index] = m
+	return m, nil
 }
 
 // Stats returns the counters.
@@ -101,18 +120,26 @@ func (f *FastPath) Stats() FastStats {
 
 // Close frees the fast path. Ports that use it must be closed before.
 func (f *FastPath) Close() error {
-	for _, m := range []*ebpf.Map{f.devs, f.mtus, f.asked, f.count} {
+	for _, m := range []*ebpf.Map{f.devs, f.mtus, f.count} {
 		if m != nil {
 			_ = m.Close()
 		}
 	}
+	for _, m := range f.asked {
+		_ = m.Close()
+	}
 	return nil
 }
 
-// instructions continue after ownedByKernel, with R6 the context, R7 and R8
-// the frame's begin and end, and 54 bytes known to be there. They jump to
-// "user" with packets that they don't forward, before they change anything.
-func (f *FastPath) instructions() asm.Instructions {
+// instructions are the fast path of an ingress port. They continue after
+// neverTransit, with R6 the context, R7 and R8 the frame's begin and end, and 54
+// bytes known to be there. They jump to "user" with packets that they don't
+// forward, before they change anything.
+func (f *FastPath) instructions(index int) (asm.Instructions, error) {
+	asked, err := f.policy(index)
+	if err != nil {
+		return nil, err
+	}
 	const (
 		fib        = keyOff - 64 // struct bpf_fib_lookup, 64 bytes
 		fibTotLen  = fib + 6
@@ -154,9 +181,8 @@ func (f *FastPath) instructions() asm.Instructions {
 		asm.JNE.Imm(asm.R2, 0, "user"),
 		asm.LoadMem(asm.R2, asm.R7, offHBH+2, asm.Half),
 		asm.JNE.Imm(asm.R2, be16(0x3004), "user"),
-		asm.LoadMem(asm.R2, asm.R6, ctxIngress, asm.Word),
-		asm.StoreMem(asm.RFP, mapKey, asm.R2, asm.Word),
-		asm.LoadMapPtr(asm.R1, f.asked.FD()),
+		asm.StoreImm(asm.RFP, mapKey, 0, asm.Word),
+		asm.LoadMapPtr(asm.R1, asked.FD()),
 		asm.Mov.Reg(asm.R2, asm.RFP),
 		asm.Add.Imm(asm.R2, mapKey),
 		asm.FnMapLookupElem.Call(),
@@ -245,5 +271,5 @@ func (f *FastPath) instructions() asm.Instructions {
 		asm.Mov.Imm(asm.R3, 0),
 		asm.FnRedirectMap.Call(),
 		asm.Return(),
-	)
+	), nil
 }

@@ -104,6 +104,12 @@ func TestFastPath(t *testing.T) {
 	assert.EqualValues(t, 2, s1.Fast.Rewritten-s0.Fast.Rewritten)
 	assert.Equal(t, s0.Router.Reasons, s1.Router.Reasons, "user space saw none of them")
 
+	// Packets to the router itself stay with its kernel.
+	out, _, err := lab.Node("cli").Run(t.Context(), "ping", "-c1", "-W2", "2001:db8:2::1")
+	require.NoError(t, err, "%s", out)
+	assert.Equal(t, s1.Fast, stats().Fast)
+	assert.Equal(t, s1.Router.Reasons, stats().Router.Reasons)
+
 	// What needs a decision goes to user space and gets it.
 	two := []byte{0, 1, 0x1e, 2, 0, 0, 0x30, 4, 0x23, 0x28, 0, 1, 1, 2, 0, 0}
 	there, _ = both(two)

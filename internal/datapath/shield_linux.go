@@ -30,7 +30,8 @@ func openShield(index int, local *LocalSet) (*shield, error) {
 		asm.Mov.Reg(asm.R6, asm.RFP),
 		asm.Add.Imm(asm.R6, frameOff),
 	}
-	ins = append(ins, ownedByKernel(asm.R6, local.m)...)
+	ins = append(ins, neverTransit(asm.R6)...)
+	ins = append(ins, toLocal(asm.R6, local.m)...)
 	ins = append(ins,
 		asm.Mov.Imm(asm.R0, drop),
 		asm.Return(),

@@ -25,7 +25,7 @@ type xdpProgram struct {
 	link link.Link
 }
 
-func loadXDP(local *LocalSet, fast *FastPath, queues int, frags bool) (*xdpProgram, error) {
+func loadXDP(index int, local *LocalSet, fast *FastPath, queues int, frags bool) (*xdpProgram, error) {
 	xsks, err := ebpf.NewMap(&ebpf.MapSpec{Name: "pmtu_xsks", Type: ebpf.XSKMap, KeySize: 4, ValueSize: 4, MaxEntries: uint32(queues)})
 	if err != nil {
 		return nil, &NotSupportedError{Feature: "AF_XDP", Reason: "can't create a map of AF_XDP sockets (needs CAP_BPF and CAP_NET_ADMIN)", Err: err}
@@ -38,12 +38,19 @@ func loadXDP(local *LocalSet, fast *FastPath, queues int, frags bool) (*xdpProgr
 		asm.Add.Imm(asm.R2, offHBH),
 		asm.JGT.Reg(asm.R2, asm.R8, "kernel"),
 	}
-	ins = append(ins, ownedByKernel(asm.R7, local.m)...)
+	ins = append(ins, neverTransit(asm.R7)...)
 	if fast != nil {
-		ins = append(ins, fast.instructions()...)
+		// The route lookup finds out by itself which packets are local.
+		code, err := fast.instructions(index)
+		if err != nil {
+			_ = xsks.Close()
+			return nil, err
+		}
+		ins = append(ins, code...)
 	}
+	ins = append(ins, toLocal(asm.R7, local.m)...)
 	ins = append(ins,
-		asm.LoadMapPtr(asm.R1, xsks.FD()).WithSymbol("user"),
+		asm.LoadMapPtr(asm.R1, xsks.FD()),
 		asm.LoadMem(asm.R2, asm.R6, ctxQueue, asm.Word),
 		// No socket on this queue: the kernel must not forward in our place.
 		asm.Mov.Imm(asm.R3, xdpDrop),
