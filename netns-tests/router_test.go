@@ -310,3 +310,35 @@ func TestRouterVerbWithoutPrivilege(t *testing.T) {
 	assert.Contains(t, string(out), "CAP_NET_ADMIN")
 	assert.Contains(t, string(out), "user namespace")
 }
+
+// In a user namespace there is no eBPF; AF_PACKET ports do without, as long as
+// the kernel there doesn't forward.
+func TestRouterVerbInUserNamespace(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 {
+		t.Skip("needs root, to become another user")
+	}
+	run := func(forwarding string) (string, error) {
+		script := `ip link add va type veth peer name vb && ip link set va up && ip link set vb up &&
+			ip addr add 2001:db8:5::1/64 dev va nodad && sysctl -qw net.ipv6.conf.va.forwarding=` + forwarding + ` &&
+			exec timeout -k 5 -s TERM 1 ` + program + ` router --port va`
+		cmd := exec.Command("unshare", "--map-root-user", "--net", "sh", "-c", script)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	out, err := run("0")
+	if strings.Contains(out, "unshare failed") {
+		t.Skipf("this kernel lets no user create a user namespace: %s", out)
+	}
+	var exit *exec.ExitError
+	require.ErrorAs(t, err, &exit, out)
+	assert.Equal(t, 124, exit.ExitCode(), "ended by the timeout, not by itself: %s", out)
+	assert.Contains(t, out, "trying afpacket")
+	assert.Contains(t, out, "router: va: afpacket, MTU 1500")
+	assert.Contains(t, out, "0 packets forwarded", "a graceful end")
+
+	out, err = run("1")
+	require.ErrorAs(t, err, &exit, out)
+	assert.Equal(t, 3, exit.ExitCode(), "the kernel would forward each packet too: %s", out)
+}

@@ -245,7 +245,7 @@ func ownTUNAddrs(cfg *datapath.UserRouterConfig) {
 // without it.
 func datapathError(err error) error {
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
-		return &labError{code: exitPrivilege, err: fmt.Errorf("%w. It needs CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF; without them: run it in a user namespace (unshare --map-root-user --net), where TUN and AF_PACKET ports work", err)}
+		return &labError{code: exitPrivilege, err: fmt.Errorf("%w. It needs CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF; without them: run it in a user namespace (unshare --map-root-user --net), where AF_PACKET ports work, and TUN ports if /dev/net/tun may be opened", err)}
 	}
 	return err
 }
