@@ -62,7 +62,7 @@ func report(t *testing.T, trials []Trial) {
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(b, &m))
 	assert.Equal(t, len(r.Conclusions), m.Holding)
-	assert.Len(t, m.Files, 14)
+	assert.Len(t, m.Files, 16)
 	for _, name := range m.Files {
 		info, err := os.Stat(filepath.Join(dir, name))
 		require.NoError(t, err)

@@ -101,12 +101,24 @@ var statements = []struct {
 			j.each(m, every, func(r Row) bool { return r.FalseSizes == 0 })
 		}
 	}},
-	{"hbh-fewer-probes", "Where all routers take part and the option arrives, HBH finds exactly the path MTU, and needs no more probes than DPLPMTUD alone.", func(j *judge) {
-		j.beside("HBH", "DPLPMTUD", group(GroupSizes), func(r, o Row) bool { return r.Final == r.Truth && r.Probes <= o.Probes })
+	{"hbh-fewer-probes", "Where routers' messages are filtered and all routers take part, HBH finds the path MTU (an odd one to one byte) with no more probes than DPLPMTUD alone needs.", func(j *judge) {
+		j.beside("HBH", "DPLPMTUD", and(group(GroupSizes), filtered), func(r, o Row) bool { return r.Exact == 1 && r.Probes <= o.Probes })
+	}},
+	{"hbh-deployment", "The more routers take part, the more often HBH finds an unusual path MTU exactly: never less often, always with all of them, and with none as often as DPLPMTUD alone.", func(j *judge) {
+		last := -1.0
+		j.each("HBH", group(GroupUnusual), func(r Row) bool {
+			grows := r.Exact >= last
+			last = r.Exact
+			return grows
+		})
+		j.each("HBH", func(r Row) bool { return r.Scenario == "100 % of routers, 4000" }, func(r Row) bool { return r.Exact == 1 })
+		j.beside("HBH", "DPLPMTUD", func(r Row) bool { return r.Scenario == "0 % of routers, 4000" }, func(r, o Row) bool { return r.Exact == o.Exact })
 	}},
 	{"harmless", "Where a signal is dropped, unknown, or few routers give it, DPLPMTUD with it needs at most one round trip more than without.", func(j *judge) {
 		for _, m := range probing[1:] {
-			j.beside(m, "DPLPMTUD", func(r Row) bool { return r.Group == GroupDropped || r.Group == GroupDeployment }, func(r, o Row) bool {
+			j.beside(m, "DPLPMTUD", func(r Row) bool {
+				return r.Group == GroupDropped || r.Group == GroupDeployment
+			}, func(r, o Row) bool {
 				return r.Seconds <= o.Seconds+roundTrip
 			})
 		}

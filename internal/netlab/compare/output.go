@@ -91,11 +91,11 @@ func WriteJSON(w io.Writer, r Report) error {
 // WriteSummaryCSV writes the medians.
 func WriteSummaryCSV(w io.Writer, rows []Row) error {
 	c := csv.NewWriter(w)
-	_ = c.Write([]string{"group", "scenario", "mechanism", "seeds", "converged", "seconds", "worst_seconds", "packets", "path_mtu", "final",
+	_ = c.Write([]string{"group", "scenario", "mechanism", "seeds", "converged", "exact", "seconds", "worst_seconds", "packets", "path_mtu", "final",
 		"lost_bytes", "oversized", "false_sizes", "probes", "options", "trials", "icmp", "messages"})
 	for _, r := range rows {
 		line := []string{r.Group, r.Scenario, r.Mechanism, strconv.Itoa(r.Seeds)}
-		for _, v := range []float64{r.Converged, r.Seconds, r.Worst, r.Packets, r.Truth, r.Final, r.LostBytes, r.Oversized, r.FalseSizes,
+		for _, v := range []float64{r.Converged, r.Exact, r.Seconds, r.Worst, r.Packets, r.Truth, r.Final, r.LostBytes, r.Oversized, r.FalseSizes,
 			r.Probes, r.Options, r.Trials, r.ICMP, r.Messages} {
 			line = append(line, strconv.FormatFloat(v, 'g', 6, 64))
 		}

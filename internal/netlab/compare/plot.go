@@ -3,6 +3,7 @@ package compare
 import (
 	"image/color"
 	"path/filepath"
+	"strconv"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -28,10 +29,13 @@ func WritePlots(dir string, rows []Row) (names []string, err error) {
 		make func([]Row) (*plot.Plot, error)
 	}{
 		{"deployment-converged", func(rows []Row) (*plot.Plot, error) {
-			return deployment(rows, "Paths whose MTU was found", "%", func(r Row) float64 { return r.Converged * 100 })
+			return deployment(rows, "Paths whose MTU was found: 1500", "%", "", func(r Row) float64 { return r.Converged * 100 })
+		}},
+		{"deployment-exact", func(rows []Row) (*plot.Plot, error) {
+			return deployment(rows, "Paths whose MTU was found exactly: 4000", "%", ", 4000", func(r Row) float64 { return r.Exact * 100 })
 		}},
 		{"deployment-probes", func(rows []Row) (*plot.Plot, error) {
-			return deployment(rows, "Probes sent until the search was over", "probes", func(r Row) float64 { return r.Probes })
+			return deployment(rows, "Probes until the search was over: 4000", "probes", ", 4000", func(r Row) float64 { return r.Probes })
 		}},
 		{"lost-bytes", func(rows []Row) (*plot.Plot, error) {
 			return bars(rows, "Data lost in a minute (log scale)", "kB + 1", func(r Row) float64 { return 1 + r.LostBytes/1000 })
@@ -58,16 +62,15 @@ func WritePlots(dir string, rows []Row) (names []string, err error) {
 }
 
 // deployment is a line for each mechanism over the share of routers.
-func deployment(rows []Row, title, unit string, value func(Row) float64) (*plot.Plot, error) {
+func deployment(rows []Row, title, unit, suffix string, value func(Row) float64) (*plot.Plot, error) {
 	p := plot.New()
-	p.Title.Text = title + ", path MTU 1500, routers' PTB filtered"
+	p.Title.Text = title + ", routers' PTB filtered"
 	p.X.Label.Text, p.Y.Label.Text = "% of routers that take part", unit
-	p.Legend.Top, p.Legend.Left = false, false
 	for k, m := range Mechanisms() {
 		var xy plotter.XYs
 		for _, r := range rows {
 			for _, s := range shares {
-				if r.Mechanism == m.Name && r.Group == GroupDeployment && r.Scenario == percent(s)+" of routers" {
+				if r.Mechanism == m.Name && r.Scenario == percent(s)+" of routers"+suffix {
 					xy = append(xy, plotter.XY{X: 100 * s, Y: value(r)})
 				}
 			}
@@ -77,14 +80,20 @@ func deployment(rows []Row, title, unit string, value func(Row) float64) (*plot.
 			return nil, err
 		}
 		line.Color, points.Color, points.Shape = colours[m.Name], colours[m.Name], plotShape(k)
-		line.Width = vg.Points(1.5)
-		// Lines that would cover each other are dashed differently.
-		line.Dashes = []vg.Length{vg.Points(float64(4 + 2*k)), vg.Points(float64(k))}
+		// Lines on top of each other are all to be seen: the later, the thinner.
+		line.Width = vg.Points(8 - 1.3*float64(k))
+		points.Radius = vg.Points(4 - 0.5*float64(k))
 		p.Add(line, points)
 		p.Legend.Add(m.Name, line, points)
 	}
-	p.Legend.XOffs, p.Legend.YOffs = -vg.Points(8), vg.Points(30)
+	p.Legend.Top = true
 	p.Y.Min = 0
+	p.X.Max = 145 // room for the legend
+	var ticks plot.ConstantTicks
+	for _, s := range shares {
+		ticks = append(ticks, plot.Tick{Value: 100 * s, Label: strconv.Itoa(int(100 * s))})
+	}
+	p.X.Tick.Marker = ticks
 	p.Add(plotter.NewGrid())
 	return p, nil
 }
@@ -95,11 +104,11 @@ func plotShape(k int) draw.GlyphDrawer {
 
 // barScenarios are the ones that bars are drawn for.
 var barScenarios = []struct{ scenario, label string }{
-	{"1500", "1500"},
-	{"1500, routers' PTB filtered", "1500,\nrouters' PTB filtered"},
-	{"1500, all PTB filtered", "1500,\nall PTB filtered"},
-	{"DO header dropped, routers' PTB filtered", "DO header dropped,\nrouters' PTB filtered"},
-	{"9000 to 1500, routers' PTB filtered", "shrinks,\nrouters' PTB filtered"},
+	{"4000", "4000"},
+	{"4000, routers' PTB filtered", "4000,\nrouters' PTB filtered"},
+	{"4000, all PTB filtered", "4000,\nall PTB filtered"},
+	{"DO header dropped, routers' PTB filtered", "1500, DO header dropped,\nrouters' PTB filtered"},
+	{"9000 to 1500, routers' PTB filtered", "9000 to 1500,\nrouters' PTB filtered"},
 }
 
 func bars(rows []Row, title, unit string, value func(Row) float64) (*plot.Plot, error) {
@@ -133,8 +142,10 @@ func bars(rows []Row, title, unit string, value func(Row) float64) (*plot.Plot, 
 		labels = append(labels, b.label)
 	}
 	p.NominalX(labels...)
-	p.Legend.Top = true
+	p.X.Min, p.X.Max = -0.5, float64(len(labels))-0.5
+	p.Legend.Top, p.Legend.Left = true, true
 	p.Y.Min = least
+	p.Y.Max *= 200 // room for the legend
 	return p, nil
 }
 

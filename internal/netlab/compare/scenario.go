@@ -37,6 +37,7 @@ const (
 	GroupSizes      = "sizes"
 	GroupDropped    = "options dropped"
 	GroupDeployment = "deployment"
+	GroupUnusual    = "deployment, unusual path MTU"
 	GroupChange     = "change"
 	GroupLoss       = "loss"
 )
@@ -86,6 +87,9 @@ func Scenarios(quick bool) []Scenario {
 	}
 	for _, share := range []float64{0, 0.25, 0.5, 0.75, 1} {
 		add(Scenario{Name: percent(share) + " of routers", Group: GroupDeployment, About: "1500, routers' PTB filtered", Narrow: []int{1500}, Filter: RoutersFiltered, Share: share})
+	}
+	for _, share := range []float64{0, 0.25, 0.5, 0.75, 1} {
+		add(Scenario{Name: percent(share) + " of routers, 4000", Group: GroupUnusual, About: "4000, routers' PTB filtered", Narrow: []int{4000}, Filter: RoutersFiltered, Share: share})
 	}
 	for _, f := range []Filter{Delivered, RoutersFiltered} {
 		suffix := map[Filter]string{Delivered: "", RoutersFiltered: ", routers' PTB filtered"}[f]

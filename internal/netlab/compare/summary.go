@@ -14,6 +14,7 @@ type Row struct {
 	Mechanism string  `json:"mechanism"`
 	Seeds     int     `json:"seeds"`
 	Converged float64 `json:"converged"` // share of the seeds
+	Exact     float64 `json:"exact"`     // share that ended within one byte below the path MTU
 	// Seconds and Packets are medians of those that converged; -1: none did.
 	Seconds float64 `json:"seconds"`
 	Packets float64 `json:"packets"`
@@ -49,12 +50,17 @@ func Summarise(trials []Trial) []Row {
 func row(ts []Trial) Row {
 	r := Row{Scenario: ts[0].Scenario, Group: ts[0].Group, Mechanism: ts[0].Mechanism, Seeds: len(ts), Seconds: -1, Packets: -1, Worst: -1}
 	var done []Trial
+	exact := 0
 	for _, t := range ts {
+		if t.Final <= t.Truth && t.Truth-t.Final <= 1 {
+			exact++
+		}
 		if t.Converged {
 			done = append(done, t)
 		}
 	}
 	r.Converged = float64(len(done)) / float64(len(ts))
+	r.Exact = float64(exact) / float64(len(ts))
 	if len(done) > 0 {
 		r.Seconds = median(done, func(t Trial) float64 { return t.Seconds })
 		r.Packets = median(done, func(t Trial) float64 { return float64(t.Packets) })
@@ -110,10 +116,10 @@ func WriteTable(w io.Writer, rows []Row) error {
 				return err
 			}
 			fmt.Fprintf(w, "\n%s (path MTU %g)\n", r.Scenario, r.Truth)
-			fmt.Fprintln(tw, "mechanism\tconverged\ttime\tworst\tpackets\tfinal\tlost KB\toversized\tfalse\tprobes\toptions\ttrials\tICMP\t")
+			fmt.Fprintln(tw, "mechanism\tconverged\texact\ttime\tworst\tpackets\tfinal\tlost KB\toversized\tfalse\tprobes\toptions\ttrials\tICMP\t")
 			scenario = r.Scenario
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%g\t%.1f\t%g\t%g\t%g\t%g\t%g\t%g\t\n", r.Mechanism, fmt.Sprintf("%.3g %%", 100*r.Converged),
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%g\t%.1f\t%g\t%g\t%g\t%g\t%g\t%g\t\n", r.Mechanism, fmt.Sprintf("%.3g %%", 100*r.Converged), fmt.Sprintf("%.3g %%", 100*r.Exact),
 			seconds(r.Seconds), seconds(r.Worst), count(r.Packets), r.Final, r.LostBytes/1000, r.Oversized, r.FalseSizes, r.Probes, r.Options, r.Trials, r.ICMP)
 	}
 	return tw.Flush()
