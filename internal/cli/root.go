@@ -37,7 +37,7 @@ is missing (the message names it, and what works without).`,
 		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newProbeCommand(), newVersionCommand(), newLabCommand(), newRouterCommand(), newHostCommand(), newDecodeCommand(), newSurveyCommand(), newTraceCommand())
+	root.AddCommand(newProbeCommand(), newVersionCommand(), newLabCommand(), newRouterCommand(), newHostCommand(), newDecodeCommand(), newReportCommand(), newSurveyCommand(), newTraceCommand())
 	wrapArgs(root)
 	return root
 }
