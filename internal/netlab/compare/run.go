@@ -70,6 +70,9 @@ func (s Scenario) Run(m Mechanism, seed uint64) (Trial, error) {
 	if err != nil {
 		return Trial{}, err
 	}
+	if s.Interval != 0 {
+		src.gap = s.Interval
+	}
 	dst, err := newReceiver(n, last, m.HopByHop && !s.Unaware, m.Truncate && !s.Unaware)
 	if err != nil {
 		return Trial{}, err

@@ -29,7 +29,8 @@ type Scenario struct {
 	ChangeTo int
 	ChangeAt time.Duration
 	Duration time.Duration
-	Extra    []Mechanism // beside Mechanisms
+	Interval time.Duration // between packets of data; 0: 100 ms
+	Extra    []Mechanism   // beside Mechanisms
 }
 
 // Groups of scenarios.
@@ -101,7 +102,7 @@ func Scenarios(quick bool) []Scenario {
 		if quick && f == Delivered {
 			continue
 		}
-		add(Scenario{Name: "1500 to 9000" + suffix, Group: GroupChange, About: "after 20 s", Narrow: []int{1500}, Filter: f, Share: 1, ChangeTo: 9000, ChangeAt: 20 * time.Second, Duration: grown, Extra: []Mechanism{eachMinute}})
+		add(Scenario{Name: "1500 to 9000" + suffix, Group: GroupChange, About: "after 20 s", Narrow: []int{1500}, Filter: f, Share: 1, ChangeTo: 9000, ChangeAt: 20 * time.Second, Duration: grown, Interval: 500 * time.Millisecond, Extra: []Mechanism{eachMinute}})
 	}
 	for _, loss := range []float64{0.01, 0.05} {
 		for _, f := range []Filter{Delivered, RoutersFiltered} {

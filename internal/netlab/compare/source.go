@@ -41,9 +41,9 @@ func Mechanisms() []Mechanism {
 
 // Timing of the application and of its loss detection.
 const (
-	dataInterval = 100 * time.Millisecond
-	raiseAfter   = 10 * time.Minute // RFC 8201 section 4
-	threshold    = 3                // packets, as in RFC 9002
+	dataInterval = 100 * time.Millisecond // unless the scenario says otherwise
+	raiseAfter   = 10 * time.Minute       // RFC 8201 section 4
+	threshold    = 3                      // packets, as in RFC 9002
 	leastPTO     = 200 * time.Millisecond
 	keepRecords  = 4096
 )
@@ -75,7 +75,8 @@ type source struct {
 	net  *network
 	mech Mechanism
 	rng  *rand.Rand
-	link int // MTU of the first hop
+	link int           // MTU of the first hop
+	gap  time.Duration // between packets of data
 
 	path     *plpmtud.Path // nil: RFC 8201
 	overhead int           // headers below the PL
@@ -119,7 +120,7 @@ type counts struct {
 func (c counts) packets() int { return c.data + c.probes + c.asks + c.pings + c.trials }
 
 func newSource(n *network, mech Mechanism) (*source, error) {
-	s := &source{sim: n.sim, net: n, mech: mech, rng: n.sim.Rand("source"), link: n.links[0].mtu, overhead: ip6.HeaderLen + 8}
+	s := &source{sim: n.sim, net: n, mech: mech, rng: n.sim.Rand("source"), gap: dataInterval, link: n.links[0].mtu, overhead: ip6.HeaderLen + 8}
 	var err error
 	if mech.Truncate {
 		s.overhead += doLen
@@ -147,7 +148,7 @@ func (s *source) start() {
 	}
 	s.note()
 	s.watch()
-	s.sim.After(time.Duration(s.rng.Int64N(int64(dataInterval))), s.tick)
+	s.sim.After(time.Duration(s.rng.Int64N(int64(s.gap))), s.tick)
 	s.pump()
 }
 
@@ -184,7 +185,7 @@ func (s *source) tick() {
 	s.count.data++
 	s.send(dataKind, size, 0, nil)
 	s.pump()
-	s.sim.After(dataInterval, s.tick)
+	s.sim.After(s.gap, s.tick)
 }
 
 // send sends a packet that has size bytes with all headers that are reserved.
