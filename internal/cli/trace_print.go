@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -35,32 +36,39 @@ type tracedOption struct {
 	Code   *uint8     `json:"code,omitempty"`
 }
 
-// tracedRecord is a record with what only a trace knows. A reader of records
-// ignores it.
-type tracedRecord struct {
-	*results.Record
-	Trace struct {
-		Hops    []tracedHop    `json:"hops"`
-		Options []tracedOption `json:"options,omitempty"`
-		Packets int            `json:"packets"`
-		Bytes   int64          `json:"bytes"`
-	} `json:"trace"`
+// tracedPath is what only a trace knows. It is one more field of the record,
+// which a reader of records ignores.
+type tracedPath struct {
+	Hops    []tracedHop    `json:"hops"`
+	Options []tracedOption `json:"options,omitempty"`
+	Packets int            `json:"packets"`
+	Bytes   int64          `json:"bytes"`
 }
 
 // writeTrace writes one line of JSON.
 func writeTrace(w io.Writer, rec *results.Record, r *trace.Report) error {
-	if err := rec.Validate(); err != nil {
+	var line bytes.Buffer
+	if err := results.NewWriter(&line).Write(rec); err != nil {
 		return err
 	}
-	out := tracedRecord{Record: rec}
-	out.Trace.Hops = []tracedHop{}
-	out.Trace.Packets, out.Trace.Bytes = r.Packets, r.Bytes
+	path, err := json.Marshal(pathOf(r))
+	if err != nil {
+		return err
+	}
+	line.Truncate(line.Len() - len("}\n"))
+	_, _ = fmt.Fprintf(&line, ",\"trace\":%s}\n", path)
+	_, err = w.Write(line.Bytes())
+	return err
+}
+
+func pathOf(r *trace.Report) tracedPath {
+	out := tracedPath{Hops: []tracedHop{}, Packets: r.Packets, Bytes: r.Bytes}
 	for _, h := range r.Hops {
 		j := tracedHop{Hop: h.Hop, Addr: r.Addr(h.Hop), RTT: h.RTT.Microseconds(), Target: h.Target, Passes: h.Passes, Fails: h.Fails, MSS: h.MSS}
 		if h.MinPMTU >= 0 {
 			j.MinPMTU = &h.MinPMTU
 		}
-		out.Trace.Hops = append(out.Trace.Hops, j)
+		out.Hops = append(out.Hops, j)
 	}
 	for _, f := range r.Options {
 		j := tracedOption{Option: f.Arm.String(), Fate: f.Fate}
@@ -70,9 +78,9 @@ func writeTrace(w io.Writer, rec *results.Record, r *trace.Report) error {
 		if f.Fault.IsValid() {
 			j.By, j.Code = f.Fault.String(), &f.Code
 		}
-		out.Trace.Options = append(out.Trace.Options, j)
+		out.Options = append(out.Options, j)
 	}
-	return json.NewEncoder(w).Encode(out)
+	return out
 }
 
 // printTrace writes a trace for people: the record, with the hops in a table.
