@@ -125,7 +125,8 @@ func New(cfg Config) (*Path, error) {
 // of PL size (0: of no particular size). If that is at least BASE_PLPMTU, the
 // search begins; otherwise BASE_PLPMTU is probed first. Calling Start again
 // says that the path is another one: answers to older probes are ignored from
-// then on (RFC 8899 section 5.2, D3-g).
+// then on (RFC 8899 section 5.2, D3-g). While MAX_PLPMTU is below MIN_PLPMTU the
+// state stays DISABLED.
 func (p *Path) Start(now time.Time, confirmed int) {
 	t := p.at(now)
 	p.forget()
@@ -135,6 +136,10 @@ func (p *Path) Start(now time.Time, confirmed int) {
 	p.setCeil(p.max, false)
 	p.clearEvidence()
 	p.hole = blackHole{}
+	if p.max < p.set.min {
+		p.disable(t, LocalLimit)
+		return
+	}
 	confirmed = min(confirmed, int(p.max))
 	if confirmed >= int(p.base()) {
 		p.setSize(t, uint16(confirmed), Started)
@@ -156,7 +161,7 @@ func (p *Path) Stop(now time.Time) {
 func (p *Path) disable(t instant, cause Cause) {
 	p.forget()
 	p.clearEvidence()
-	p.setSize(t, p.min(), cause)
+	p.setSize(t, min(p.size, p.min()), cause)
 	p.enter(t, Disabled, cause)
 	p.next = 0
 }

@@ -96,7 +96,7 @@ func (p *Path) maxLowered(t instant) {
 		if p.state != Disabled {
 			p.disable(t, LocalLimit)
 		}
-		p.setSize(t, p.min(), LocalLimit)
+		p.setSize(t, min(p.size, p.max), LocalLimit)
 		return
 	}
 	if p.size > p.max {

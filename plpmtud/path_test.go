@@ -321,6 +321,15 @@ func TestScalePackets(t *testing.T) {
 	require.Equal(t, 14, e.ScalePackets(14), "D3-7c: a lost probe changes nothing")
 }
 
+// D5.1.2-1: below MIN_PLPMTU nothing works, and Start does not change that.
+func TestMaxBelowMin(t *testing.T) {
+	pt := newPathTest(t, testConfig).start(1200)
+	pt.p.SetMax(pt.now, 400)
+	pt.is("DISABLED 400 -").start(1200).is("DISABLED 400 -").silent()
+	pt.p.SetMax(pt.now, 1472)
+	pt.is("DISABLED 400 -").start(1200).is("SEARCHING 1200 next 1300")
+}
+
 // D5-2, D3-c: MPS accounts for the layer's own header; MTU for those below.
 func TestMPS(t *testing.T) {
 	cfg := testConfig
