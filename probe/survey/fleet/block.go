@@ -1,0 +1,107 @@
+package fleet
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/klauspost/compress/zstd"
+
+	"pathmtu/results"
+)
+
+// Sizes of blocks.
+const (
+	LeastBlock   = 256 // records; the last block of a shard, and an old one, may have fewer
+	DefaultBlock = 512
+	MostBlock    = 1024
+	mostBlock    = 64 << 20 // bytes, unpacked
+)
+
+// Worker says who measured, and how its clock was.
+type Worker struct {
+	ID    string `json:"id"`
+	Host  string `json:"host,omitempty"`
+	PID   int    `json:"pid,omitempty"`
+	Epoch uint32 `json:"epoch"` // of the shard: more than 1 if it was handed out again
+	// ClockOffset is what has to be added to the worker's clock to get that of
+	// the queue, in microseconds, and ClockError how wrong that may be. Null: not
+	// known.
+	ClockOffset *int64 `json:"clock_offset_us"`
+	ClockError  *int64 `json:"clock_error_us"`
+}
+
+// Line is a record with its worker, as it is written. To who doesn't know of
+// workers it is a record.
+type Line struct {
+	*results.Record
+	Worker *Worker `json:"worker,omitempty"`
+}
+
+// Block is some records of a shard.
+type Block struct {
+	Survey  string `json:"survey"`
+	Vantage string `json:"vantage"`
+	Shard   uint64 `json:"shard"`
+	// Sequence numbers the blocks of an epoch, from 0.
+	Sequence uint32            `json:"sequence"`
+	Worker   Worker            `json:"worker"`
+	Records  []*results.Record `json:"-"`
+}
+
+// ID names the block: survey/vantage/shard/sequence. What is measured again
+// after a worker died isn't the same block: the epoch stands above the sequence.
+func (b *Block) ID() string {
+	return fmt.Sprintf("%s/%s/%d/%d", b.Survey, b.Vantage, b.Shard, uint64(b.Worker.Epoch)<<32|uint64(b.Sequence))
+}
+
+// Encode returns the block, packed: JSON lines, the first of which is the block
+// without its records.
+func (b *Block) Encode() ([]byte, error) {
+	if len(b.Records) > MostBlock {
+		return nil, fmt.Errorf("fleet: block of %d records, want at most %d", len(b.Records), MostBlock)
+	}
+	var out bytes.Buffer
+	z, err := zstd.NewWriter(&out, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest))
+	if err != nil {
+		return nil, err
+	}
+	if err := json.NewEncoder(z).Encode(b); err != nil {
+		return nil, err
+	}
+	w := results.NewWriter(z)
+	for _, r := range b.Records {
+		if err := w.Write(r); err != nil {
+			return nil, err
+		}
+	}
+	return out.Bytes(), z.Close()
+}
+
+// DecodeBlock reads a packed block.
+func DecodeBlock(packed []byte) (*Block, error) {
+	raw, err := unpack(packed, mostBlock)
+	if err != nil {
+		return nil, fmt.Errorf("fleet: block: %w", err)
+	}
+	head, rest, ok := bytes.Cut(raw, []byte("\n"))
+	if !ok {
+		return nil, errors.New("fleet: block without a first line")
+	}
+	b := new(Block)
+	if err := json.Unmarshal(head, b); err != nil {
+		return nil, fmt.Errorf("fleet: block: %w", err)
+	}
+	for line := range bytes.Lines(rest) {
+		if len(b.Records) == MostBlock {
+			return nil, fmt.Errorf("fleet: block of more than %d records", MostBlock)
+		}
+		r, err := results.NewReader(bytes.NewReader(line)).Read()
+		if err != nil {
+			return nil, fmt.Errorf("fleet: block: record %d: %w", len(b.Records), err)
+		}
+		b.Records = append(b.Records, r)
+	}
+	return b, nil
+}
