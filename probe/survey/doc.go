@@ -8,7 +8,7 @@
 // A [Set] holds the targets as ranges, what must not be probed taken out. An
 // [Order] is a keyed permutation of their indices, so that probes to
 // neighbours lie far apart in time, and a survey that was interrupted goes on
-// from one integer. The [Engine] keeps some eighty bytes for each target that is
+// from one integer. The [Engine] keeps some hundred bytes for each target that is
 // being measured, and nothing for the others: whether an answer is genuine is
 // decided by a keyed token that the probe carries. It is sans I/O: the caller
 // passes time, packets and randomness; package surveyor does.

@@ -260,7 +260,7 @@ func (e *Engine) timeout(t *target) time.Duration {
 	case t.rtt == 0:
 		return e.cfg.Timeout
 	}
-	rtt := time.Duration(t.rtt) * time.Microsecond
+	rtt := time.Duration(t.rtt) * rttUnit
 	return min(e.cfg.Timeout, max(2*rtt+slack, least))
 }
 

@@ -61,7 +61,7 @@ func (e *Engine) finish(id int32, now time.Time, v results.Verdict, problem stri
 	f := Final{
 		Index: t.index, Addr: t.addr.addr(), Verdict: v, Method: e.method(t), Problem: problem,
 		Arrived: int(t.lo), Sent: int(t.sent), Lost: int(min(t.lost, t.sent)), Bytes: int64(t.bytes),
-		RTT:   time.Duration(t.rtt) * time.Microsecond,
+		RTT:   time.Duration(t.rtt) * rttUnit,
 		Began: e.origin.Add(time.Duration(t.start) * tickTime), PTBs: int(t.ptbs),
 	}
 	f.Elapsed = now.Sub(f.Began)
@@ -119,7 +119,7 @@ func grade(t *target, pmtu int) results.Grade {
 		return results.Zero
 	case t.claim < least:
 		return results.TooSmall
-	case t.claim >= t.about:
+	case t.flags&notSmaller != 0:
 		return results.NotSmaller
 	case t.claim < t.lo:
 		return results.Understated

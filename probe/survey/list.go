@@ -117,7 +117,7 @@ type LineReader struct {
 // NewLineReader returns a LineReader of r.
 func NewLineReader(r io.Reader) *LineReader {
 	s := bufio.NewScanner(r)
-	s.Buffer(make([]byte, 4096), mostLine)
+	s.Buffer(make([]byte, mostLine), mostLine)
 	return &LineReader{s: s}
 }
 

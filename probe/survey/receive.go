@@ -80,7 +80,7 @@ func (e *Engine) genuine(t *target, a *Answer) bool {
 func (e *Engine) arrived(id int32, now time.Time, a *Answer, last bool) {
 	t := e.pool.at(id)
 	if last {
-		t.sample(uint32(min((now.Sub(e.origin) - time.Duration(t.sentAt)*tickTime).Microseconds(), 1<<31)))
+		t.sample(now.Sub(e.origin) - time.Duration(t.sentAt)*tickTime)
 	}
 	if a.stamp.size > t.hi {
 		if !e.upset(t) {
@@ -127,6 +127,18 @@ func (e *Engine) tooBig(id int32, now time.Time, a *Answer, last bool) {
 		e.finish(id, now, results.Inconsistent, fmt.Sprintf("%d bytes arrived, and were reported as too big", a.stamp.size))
 		return
 	}
+	if a.stamp.size > t.hi {
+		return // known already
+	}
+	if t.state == connecting && int(a.stamp.size) <= e.least(t) && last {
+		t.hi = a.stamp.size - 1
+		t.clip()
+		if e.fallBack(t) { // the next method has smaller packets
+			e.release(id)
+			e.proceed(id, now)
+			return
+		}
+	}
 	if int(a.stamp.size) <= e.least(t) {
 		e.fail(id, now, fmt.Sprintf("%v says that even %d bytes are too big", a.from.addr(), a.stamp.size))
 		return
@@ -157,12 +169,12 @@ func (t *target) restart(top uint16) {
 	t.state = searching
 }
 
-// sample takes a round-trip time in microseconds into account.
-func (t *target) sample(us uint32) {
-	us = max(us, 1)
+// sample takes a round-trip time into account.
+func (t *target) sample(d time.Duration) {
+	v := uint16(min(max(d/rttUnit, 1), 65535))
 	if t.rtt == 0 {
-		t.rtt = us
+		t.rtt = v
 		return
 	}
-	t.rtt = uint32((7*uint64(t.rtt) + uint64(us)) / 8)
+	t.rtt = uint16((7*uint32(t.rtt) + uint32(v)) / 8)
 }

@@ -149,7 +149,11 @@ func (t *target) clip() {
 func (e *Engine) refused(t *target, size uint16, a *Answer) {
 	t.ptbs = inc(t.ptbs)
 	t.router, t.hop = a.from, a.hop
-	t.claim, t.about = uint16(min(a.mtu, 65535)), size
+	t.claim = uint16(min(a.mtu, 65535))
+	t.flags &^= notSmaller
+	if a.mtu >= int(size) {
+		t.flags |= notSmaller
+	}
 	t.hi = min(t.hi, size-1)
 	t.clip()
 	least := 68

@@ -3,6 +3,8 @@ package survey
 import (
 	"encoding/binary"
 	"net/netip"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -249,4 +251,14 @@ func (s *sim) score() tally {
 		}
 	}
 	return y
+}
+
+func asReader(s string) *strings.Reader { return strings.NewReader(s) }
+
+// heap returns the bytes that live on the heap.
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }

@@ -10,13 +10,12 @@ type target struct {
 	index  uint64 // in this shard's order
 	next   int32  // in its list; -1: none
 	prev   int32
-	due    tick
 	sentAt tick // last packet
 	start  tick
-	rtt    uint32 // microseconds; 0: not known
 	bytes  uint32
 
 	size  uint16 // of the last packet
+	rtt   uint16 // in rttUnit; 0: not known
 	lo    uint16 // largest size that was answered; 0: none
 	hi    uint16 // larger ones were reported as too big, or can't be sent
 	soft1 uint16 // the size after this was lost, and this is the least such; hi: none was
@@ -51,15 +50,19 @@ const (
 
 // Flags of a target.
 const (
-	waiting   = 1 << iota // for an answer to the last packet
-	tried                 // the largest size was sent
-	following             // a router's number was answered: is it one too few?
-	noRoute               // somebody said that it can't be reached
-	lied                  // the router's numbers are of no use
+	waiting    = 1 << iota // for an answer to the last packet
+	tried                  // the largest size was sent
+	following              // a router's number was answered: is it one too few?
+	noRoute                // somebody said that it can't be reached
+	lied                   // the router's numbers are of no use
+	notSmaller             // the last claim was not less than what it was about
 )
 
 // tick counts from the start of an Engine.
 type tick uint32
+
+// rttUnit is what round-trip times are kept in: up to 6.5 s.
+const rttUnit = 100 * time.Microsecond
 
 const tickTime = 4 * time.Millisecond
 

@@ -57,7 +57,6 @@ func (w *wheel) unlink(id int32) {
 // schedule puts a target, which is in no list, into the slot of a tick.
 func (w *wheel) schedule(id int32, at tick) {
 	at = min(max(at, w.now+1), w.now+wheelSlots-1)
-	w.pool.at(id).due = at
 	w.push(id, uint16(at%wheelSlots))
 }
 
