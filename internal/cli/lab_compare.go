@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime"
@@ -52,7 +53,7 @@ It fails when a conclusion is not borne out.`,
 	f := cmd.Flags()
 	f.BoolVar(&o.quick, "quick", false, "fewer scenarios, three seeds: well under a minute")
 	f.Uint64Var(&o.seed, "seed", 1, "first seed")
-	f.IntVar(&o.seeds, "seeds", 0, "seeds for each scenario; 0: 5, or 3 with --quick")
+	f.IntVar(&o.seeds, "seeds", 0, "seeds for each scenario; 0: 9, or 3 with --quick")
 	f.StringVar(&o.out, "out", "", "folder for table, CSV, JSON, plots and manifest; default results/DATE-compare; -: none")
 	f.StringVar(&o.source, "source", ".", "folder of this program's source, to count lines in")
 	f.BoolVar(&o.asJSON, "json", false, "print the report as one JSON object")
@@ -69,7 +70,7 @@ func runCompare(cmd *cobra.Command, o compareOptions) error {
 	case o.seeds == 0 && o.quick:
 		o.seeds = 3
 	case o.seeds == 0:
-		o.seeds = 5
+		o.seeds = 9
 	}
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
@@ -104,7 +105,7 @@ func runCompare(cmd *cobra.Command, o compareOptions) error {
 			Routers: comparison.Routers, Version: toolVersion(), Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH,
 			CPUs: runtime.NumCPU(), Elapsed: time.Since(began).Round(100 * time.Millisecond).Seconds(), Trials: len(trials),
 		}
-		m.Commit, m.Changed = builtFrom()
+		m.Commit, m.Changed = builtFrom(ctx, sourceFolder(o.source))
 		if err := comparison.Write(o.out, trials, r, m); err != nil {
 			return err
 		}
@@ -141,12 +142,12 @@ func sourceFolder(dir string) string {
 	return dir
 }
 
-// builtFrom is the commit that the program was built from, "" if it doesn't
-// know, and whether files had been changed since.
-func builtFrom() (commit string, changed bool) {
+// builtFrom is the commit that the program was built from, and whether files had
+// been changed since; if it doesn't know, that of the source. "": nobody knows.
+func builtFrom(ctx context.Context, source string) (commit string, changed bool) {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return "", false
+		info = &debug.BuildInfo{}
 	}
 	for _, s := range info.Settings {
 		switch s.Key {
@@ -156,5 +157,13 @@ func builtFrom() (commit string, changed bool) {
 			changed = s.Value == "true"
 		}
 	}
-	return commit, changed
+	if commit != "" || source == "" {
+		return commit, changed
+	}
+	out, err := exec.CommandContext(ctx, "git", "-C", source, "rev-parse", "HEAD").Output()
+	if err != nil {
+		return "", false
+	}
+	status, err := exec.CommandContext(ctx, "git", "-C", source, "status", "--porcelain", "--", "*.go", "go.mod").Output()
+	return strings.TrimSpace(string(out)), err != nil || len(status) > 0
 }

@@ -74,9 +74,10 @@ func heapBytes(one func() any) int {
 	return int((int64(after.HeapAlloc) - int64(before.HeapAlloc)) / n)
 }
 
-// nanos is the least time of several runs, for each call.
+// nanos is the least time of many short runs, for each call: one of them is not
+// interrupted, also on a machine that has other work.
 func nanos(f func()) int {
-	const calls, runs = 20000, 5
+	const calls, runs = 500, 200
 	best := time.Duration(1 << 62)
 	for range runs {
 		began := time.Now()
