@@ -22,13 +22,14 @@ type Carrier uint8
 const (
 	ICMPEcho Carrier = iota // an ICMP or ICMPv6 message; the kernel may set identifier and checksum
 	UDP                     // a UDP payload, to Traits.Port
+	TCP                     // a TCP segment, to Traits.Port; the socket computes its checksum
 )
 
 // Traits is what a Method can do and what it asks of a Session.
 type Traits struct {
 	Carrier   Carrier
 	Direction results.Direction
-	Port      uint16 // destination port, if Carrier is UDP
+	Port      uint16 // destination port, if Carrier is UDP or TCP
 	// Below is the size of the headers that are put before a Method's bytes:
 	// the IP header, and what the socket adds. Bytes.
 	Below int
@@ -56,7 +57,7 @@ type Traits struct {
 type Quote struct {
 	Length    int    // IP total length of the packet (IPv6: payload length + 40); 0: not known
 	TTL       int    // TTL or hop limit as quoted; 0: not known
-	Transport []byte // UDP header; nil: not known. ICMP has none: see Payload
+	Transport []byte // UDP header; nil: not known. ICMP and TCP have none: see Payload
 	Payload   []byte // a Method's bytes, as far as they are quoted
 }
 

@@ -62,7 +62,7 @@ func TestNewMethodRefuses(t *testing.T) {
 	_, err = NewMethod("udp", Target{Addr: host4, Attribution: "a\x00b"}, 0, 0)
 	assert.ErrorContains(t, err, "want no NUL in it")
 	_, err = NewMethod("pigeon", Target{Addr: host4}, 0, 0)
-	assert.ErrorContains(t, err, `method "pigeon": want one of [icmp udp quic dns stun ntp]`)
+	assert.ErrorContains(t, err, `method "pigeon": want one of [icmp udp quic dns stun ntp tcp]`)
 }
 
 // TestAnswerICMP: an echo reply is an answer only whole, and only with our token.

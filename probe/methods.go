@@ -6,10 +6,10 @@ import (
 )
 
 // Names returns the names of all methods.
-func Names() []string { return []string{"icmp", "udp", "quic", "dns", "stun", "ntp"} }
+func Names() []string { return []string{"icmp", "udp", "quic", "dns", "stun", "ntp", "tcp"} }
 
 // NewMethod returns the method of that name. Port is the UDP port, 0 for the
-// method's own; id is the identifier of ICMP echo.
+// method's own; id is the identifier of ICMP echo, or the local port of tcp.
 func NewMethod(name string, t Target, port, id uint16) (Method, error) {
 	if n := len(t.Attribution); n > MaxAttribution {
 		return nil, fmt.Errorf("probe: attribution is %d bytes, want at most %d", n, MaxAttribution)
@@ -30,6 +30,8 @@ func NewMethod(name string, t Target, port, id uint16) (Method, error) {
 		return NewSTUN(t, port), nil
 	case "ntp":
 		return NewNTP(t, port), nil
+	case "tcp":
+		return NewTCP(t, port, id), nil
 	}
 	return nil, fmt.Errorf("probe: method %q: want one of %v", name, Names())
 }
@@ -51,6 +53,8 @@ func DefaultPort(name string) uint16 {
 		return 3478
 	case "ntp":
 		return 123
+	case "tcp":
+		return 80
 	}
 	return 0
 }

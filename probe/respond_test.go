@@ -25,6 +25,8 @@ func respond(m Method, v6 bool, b []byte) []byte {
 		return respondSTUN(b)
 	case "ntp":
 		return respondNTP(b)
+	case "tcp":
+		return respondTCP(b)
 	}
 	return nil
 }
@@ -72,6 +74,20 @@ func respondNTP(b []byte) []byte {
 	out := make([]byte, 48)
 	out[0] = b[0]&0x38 | 4
 	copy(out[24:], b[40:48])
+	return out
+}
+
+// respondTCP: RFC 9293 section 3.10.7: a reset from a closed port.
+func respondTCP(b []byte) []byte {
+	if len(b) < 20 || b[13]&0x17 != 2 {
+		return nil
+	}
+	out := make([]byte, 20)
+	copy(out, b[2:4])
+	copy(out[2:], b[:2])
+	seq := binary.BigEndian.Uint32(b[4:])
+	binary.BigEndian.PutUint32(out[8:], seq+1+uint32(len(b)-int(b[12]>>4)*4))
+	out[12], out[13] = 5<<4, 0x14
 	return out
 }
 

@@ -66,12 +66,15 @@ Methods:
          the way there, in steps of 4 bytes.
   ntp    requests with an extension field, to an NTP server: the way there, in steps
          of 4 bytes. Few servers answer these, and those up to 1140 bytes.
+  tcp    SYNs with data, to any port: an open one acknowledges the SYN, a closed one
+         resets. No connection remains. The way there.
   auto   icmp, and udp where icmp gets no answer or finds a black hole.
 
 Several methods, as in --method icmp,dns, are reconciled: silence of a server above
 a size that another method got through is the server's limit, not the path's.
 
-icmp needs CAP_NET_RAW or a group in net.ipv4.ping_group_range; the others nothing.`,
+icmp needs CAP_NET_RAW or a group in net.ipv4.ping_group_range, tcp CAP_NET_RAW; the
+others need nothing.`,
 		Example: "  pmtu probe example.net\n  pmtu probe -6 --json --method udp 2001:db8::1 fe80::1%eth0",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, hosts []string) error {
@@ -85,7 +88,7 @@ icmp needs CAP_NET_RAW or a group in net.ipv4.ping_group_range; the others nothi
 	f.StringVar(&o.method, "method", "auto", strings.Join(probe.Names(), ", ")+", or several of them, or auto")
 	f.BoolVarP(&o.v4, "ipv4", "4", false, "IPv4 (with -6: both)")
 	f.BoolVarP(&o.v6, "ipv6", "6", false, "IPv6 (with -4: both)")
-	f.IntVar(&o.port, "port", 0, "UDP port (0: 33434 for udp, where nobody should listen; 443 quic, 53 dns, 3478 stun)")
+	f.IntVar(&o.port, "port", 0, "UDP port (0: 33434 for udp, where nobody should listen; 443 quic, 53 dns, 3478 stun, 123 ntp, 80 tcp)")
 	f.IntVar(&o.least, "min", 0, "smallest size of interest, bytes of IP packet (0: no bound)")
 	f.IntVar(&o.most, "max", 0, "largest size to try, bytes of IP packet (0: what the first hop carries)")
 	f.DurationVar(&o.timeout, "timeout", probe.DefaultTimeout, "longest wait for an answer")

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"testing"
 
@@ -153,6 +154,48 @@ func addr4(a netip.Addr) (b [4]byte) {
 		b = a.As4()
 	}
 	return b
+}
+
+// TestTCP: an open port and a closed one both tell, and nothing remains at the
+// host of what was sent to the open one.
+func TestTCP(t *testing.T) {
+	for _, ptb := range []netlab.PTB{{}, {Mode: netlab.PTBFiltered}} {
+		lab := stand(t, netlab.Path(9000, 1413, ptb))
+		var ln net.Listener
+		require.NoError(t, lab.Node("srv").Do(func() (err error) {
+			ln, err = (&net.ListenConfig{}).Listen(t.Context(), "tcp", ":80")
+			return err
+		}))
+		defer func() { assert.NoError(t, ln.Close()) }()
+		for _, family := range []int{4, 6} {
+			for _, port := range []int{80, 81} {
+				r := measureIn(t, lab, family, true, probeOptions{method: "tcp", probes: 3, port: port})
+				require.NotNil(t, r.PMTU, "port %d: %s", port, r.Error)
+				assert.Equal(t, 1413, *r.PMTU, "%+v", r)
+				assert.Equal(t, results.Forward, r.Direction)
+				if ptb.Mode == netlab.PTBFiltered {
+					assert.Equal(t, results.OKSilent, r.Verdict)
+				} else {
+					assert.Equal(t, results.OK, r.Verdict)
+					require.Len(t, r.PTB, 1)
+					assert.Equal(t, results.Exact, r.PTB[0].Grade)
+					assert.Equal(t, 1, r.PTB[0].Hop)
+				}
+			}
+		}
+		out, _, err := lab.Node("srv").Run(t.Context(), "ss", "-Htan", "state", "syn-recv")
+		require.NoError(t, err)
+		assert.Empty(t, string(out), "half-open connections")
+	}
+	lab := stand(t, netlab.Chain("plain", netlab.PTB{}, 1500))
+	srv, _ := lab.Addr("srv", 4)
+	require.NoError(t, lab.Node("cli").Do(func() error {
+		m := &measurer{options: probeOptions{method: "tcp", probes: 3}}
+		r, err := m.measure(t.Context(), target{name: "srv", addr: srv})
+		assert.ErrorContains(t, err, "CAP_NET_RAW")
+		assert.Contains(t, r.Error, "raw TCP socket")
+		return nil
+	}))
 }
 
 // TestLossyAbove: larger packets arrive, but nearly a third of them doesn't.

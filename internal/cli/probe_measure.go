@@ -162,6 +162,18 @@ func (m *measurer) open(name string, t probe.Target, link rawsock.Link) (*rawsoc
 		method, err := probe.NewMethod(name, t, 0, flow.Local().Port())
 		return flow, method, err
 	}
+	if name == "tcp" {
+		port := uint16(m.options.port)
+		if port == 0 {
+			port = probe.DefaultPort(name)
+		}
+		flow, err := rawsock.OpenTCP(m.hub, link.Source, netip.AddrPortFrom(t.Addr, port))
+		if err != nil {
+			return nil, nil, err
+		}
+		method, err := probe.NewMethod(name, t, port, flow.Local().Port())
+		return flow, method, err
+	}
 	method, err := probe.NewMethod(name, t, uint16(m.options.port), 0)
 	if err != nil {
 		return nil, nil, err

@@ -24,6 +24,7 @@ type Flow struct {
 	proto uint8
 	local netip.AddrPort // the port is the ICMP identifier
 	port  uint16
+	hold  *socket.Conn // keeps the local port from others; nil: conn does
 	buf   []byte
 	oob   []byte
 }
@@ -208,6 +209,9 @@ func (f *Flow) Heard() <-chan Message {
 func (f *Flow) Close() error {
 	if f.hub != nil {
 		f.hub.remove(f)
+	}
+	if f.hold != nil {
+		return f.hold.Close()
 	}
 	if f.conn == nil {
 		return nil

@@ -13,12 +13,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Hub holds one raw ICMP socket for each family, for any number of flows. It
-// is safe for concurrent use.
+// Hub holds raw sockets, one for ICMP and one for TCP in each family, for any
+// number of flows. It is safe for concurrent use.
 type Hub struct {
-	v4, v6 *socket.Conn // nil: this system doesn't have that family
-	wg     sync.WaitGroup
-	cancel context.CancelFunc
+	v4, v6     *socket.Conn // ICMP; nil: this system doesn't have that family
+	tcp4, tcp6 *socket.Conn // likewise
+	wg         sync.WaitGroup
+	cancel     context.CancelFunc
 
 	mu    sync.Mutex
 	flows map[netip.Addr][]*Flow // by target
@@ -43,6 +44,14 @@ func OpenHub() (*Hub, error) {
 		if c != nil {
 			h.wg.Add(1)
 			go h.listen(ctx, c, c == h.v6)
+		}
+	}
+	h.tcp4, _ = openRawTCP(false) // without it, OpenTCP says so
+	h.tcp6, _ = openRawTCP(true)
+	for _, c := range []*socket.Conn{h.tcp4, h.tcp6} {
+		if c != nil {
+			h.wg.Add(1)
+			go h.listenTCP(ctx, c, c == h.tcp6)
 		}
 	}
 	return h, nil
@@ -98,7 +107,7 @@ func (h *Hub) serves(a netip.Addr) bool {
 func (h *Hub) Close() error {
 	h.cancel()
 	h.wg.Wait()
-	for _, c := range []*socket.Conn{h.v4, h.v6} {
+	for _, c := range []*socket.Conn{h.v4, h.v6, h.tcp4, h.tcp6} {
 		if c != nil {
 			_ = c.Close()
 		}
@@ -131,6 +140,12 @@ func (h *Hub) send(f *Flow, b []byte) error {
 	c := h.v4
 	if !f.dst.Is4() {
 		c = h.v6
+	}
+	if f.proto == protoTCP {
+		c = h.tcp(f.dst)
+		if f.dst.Is4() {
+			b = sumTCP(b, f.local.Addr(), f.dst)
+		}
 	}
 	_, err = c.Sendmsg(context.Background(), b, sourceControl(f.local.Addr()), to, 0)
 	return sendError(err)
@@ -184,10 +199,15 @@ func (h *Hub) dispatch(now time.Time, from netip.Addr, v6 bool, b []byte) {
 		}
 		m.Error, key = e, e.Quote.Dst
 	}
+	h.deliver(key, m, func(f *Flow) bool { return f.owns(m) })
+}
+
+// deliver hands a message to the flows to a target that it is about.
+func (h *Hub) deliver(target netip.Addr, m Message, about func(*Flow) bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, f := range h.flows[key] {
-		if !f.owns(m) {
+	for _, f := range h.flows[target.WithZone("")] {
+		if !about(f) {
 			continue
 		}
 		select {
@@ -201,7 +221,7 @@ func (h *Hub) dispatch(now time.Time, from netip.Addr, v6 bool, b []byte) {
 // same target.
 func (f *Flow) owns(m Message) bool {
 	if m.Error == nil {
-		return f.proto != protoUDP && binary.BigEndian.Uint16(m.Data[4:]) == f.local.Port()
+		return (f.proto == protoICMP || f.proto == protoICMPv6) && binary.BigEndian.Uint16(m.Data[4:]) == f.local.Port()
 	}
 	q := m.Error.Quote
 	if q.Proto != f.proto {
@@ -209,6 +229,9 @@ func (f *Flow) owns(m Message) bool {
 	}
 	if f.proto == protoUDP {
 		return binary.BigEndian.Uint16(q.Transport) == f.local.Port() && binary.BigEndian.Uint16(q.Transport[2:]) == f.port
+	}
+	if f.proto == protoTCP {
+		return binary.BigEndian.Uint16(q.Payload) == f.local.Port() && binary.BigEndian.Uint16(q.Payload[2:]) == f.port
 	}
 	return binary.BigEndian.Uint16(q.Payload[4:]) == f.local.Port()
 }

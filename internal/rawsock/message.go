@@ -31,7 +31,7 @@ type Quote struct {
 	TTL       int
 	Length    int    // of the whole packet quoted from, bytes
 	Transport []byte // UDP header
-	Payload   []byte // UDP payload, or the whole ICMP message
+	Payload   []byte // UDP payload, or the whole ICMP message or TCP segment
 }
 
 // SendError says why a packet could not be sent.

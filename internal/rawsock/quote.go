@@ -7,6 +7,7 @@ import (
 
 const (
 	protoICMP   = 1
+	protoTCP    = 6
 	protoUDP    = 17
 	protoICMPv6 = 58
 
@@ -87,7 +88,7 @@ func (q *Quote) split(b []byte) bool {
 	switch q.Proto {
 	case protoUDP:
 		q.Transport, q.Payload = b[:udpHeaderLen], b[udpHeaderLen:]
-	case protoICMP, protoICMPv6:
+	case protoICMP, protoICMPv6, protoTCP:
 		q.Payload = b
 	default:
 		return false

@@ -99,7 +99,7 @@ func TestParseICMPRefuses(t *testing.T) {
 		"quotes IPv6":          icmp(3, 4, 0, packet6(17, 64, 1500, udpBytes)),
 		"later fragment":       icmp(3, 4, 0, later),
 		"header beyond end":    icmp(3, 4, 0, options),
-		"quotes another layer": icmp(3, 4, 0, packet4(6, 64, 1500, udpBytes)),
+		"quotes another layer": icmp(3, 4, 0, packet4(132, 64, 1500, udpBytes)),
 		"packet ends early":    icmp(3, 4, 0, packet4(17, 64, 24, udpBytes)),
 	} {
 		_, ok := parseICMP(false, b)

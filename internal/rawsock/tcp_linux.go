@@ -1,0 +1,159 @@
+package rawsock
+
+import (
+	"context"
+	"encoding/binary"
+	"net/netip"
+	"time"
+
+	"github.com/mdlayher/socket"
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	tcpHeaderLen = 20
+	tcpChecksum  = 16 // its offset
+)
+
+// OpenTCP opens a flow of TCP segments to dst, from a local port that is held as
+// long as the flow is open, so that nobody else uses it. It needs a hub; without
+// one it returns a *PrivilegeError.
+func OpenTCP(hub *Hub, src netip.Addr, dst netip.AddrPort) (*Flow, error) {
+	if hub == nil || hub.tcp(dst.Addr()) == nil {
+		return nil, &PrivilegeError{What: "raw TCP socket", Need: "CAP_NET_RAW", Err: unix.EPERM}
+	}
+	c, err := socket.Socket(domain(dst.Addr()), unix.SOCK_STREAM, 0, "port", nil)
+	if err != nil {
+		return nil, err
+	}
+	local, err := bindAny(c, src)
+	if err != nil {
+		_ = c.Close()
+		return nil, err
+	}
+	f := newFlow(nil, dst.Addr(), protoTCP, local)
+	f.port, f.hold = dst.Port(), c
+	f.join(hub)
+	return f, nil
+}
+
+func bindAny(c *socket.Conn, src netip.Addr) (netip.AddrPort, error) {
+	sa, err := sockaddr(src, 0)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	if err := c.Bind(sa); err != nil {
+		return netip.AddrPort{}, err
+	}
+	name, err := c.Getsockname()
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	return netip.AddrPortFrom(src, addrPort(name).Port()), nil
+}
+
+// openRawTCP opens a raw socket that gets answers to SYNs only.
+func openRawTCP(v6 bool) (*socket.Conn, error) {
+	family := unix.AF_INET
+	if v6 {
+		family = unix.AF_INET6
+	}
+	c, err := socket.Socket(family, unix.SOCK_RAW, unix.IPPROTO_TCP, "tcp", nil)
+	if err != nil {
+		return nil, err
+	}
+	err = setOptions(c, probing(v6))
+	if err == nil && v6 {
+		err = c.SetsockoptInt(unix.IPPROTO_IPV6, unix.IPV6_CHECKSUM, tcpChecksum)
+	}
+	if err == nil {
+		err = answersOnly(c, v6)
+	}
+	if err != nil {
+		_ = c.Close()
+		return nil, err
+	}
+	buffers(c)
+	return c, nil
+}
+
+// answersOnly lets SYN-ACKs and acknowledging resets through. An IPv4 raw socket
+// sees the IP header, an IPv6 one doesn't.
+func answersOnly(c *socket.Conn, v6 bool) error {
+	const flags, mask = 13, 0x17
+	program := []bpf.Instruction{bpf.LoadMemShift{Off: 0}} // X: length of the IPv4 header
+	if v6 {
+		program = []bpf.Instruction{bpf.LoadConstant{Dst: bpf.RegX, Val: 0}}
+	}
+	program = append(program,
+		bpf.LoadIndirect{Off: flags, Size: 1},
+		bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: mask},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0x12, SkipTrue: 2},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0x14, SkipTrue: 1},
+		bpf.RetConstant{Val: 0},
+		bpf.RetConstant{Val: maxPacket},
+	)
+	raw, err := bpf.Assemble(program)
+	if err != nil {
+		return err
+	}
+	return c.SetBPF(raw)
+}
+
+func (h *Hub) tcp(a netip.Addr) *socket.Conn {
+	if a.Is4() {
+		return h.tcp4
+	}
+	return h.tcp6
+}
+
+// listenTCP hands segments to the flows that they belong to.
+func (h *Hub) listenTCP(ctx context.Context, c *socket.Conn, v6 bool) {
+	defer h.wg.Done()
+	buf := make([]byte, maxPacket)
+	for ctx.Err() == nil {
+		n, sa, err := c.Recvfrom(ctx, buf, 0)
+		if err != nil {
+			if ctx.Err() != nil || !soft(err) {
+				return
+			}
+			continue
+		}
+		b, ok := buf[:n], true
+		if !v6 {
+			b, ok = stripIPv4(b)
+		}
+		if !ok || len(b) < tcpHeaderLen {
+			continue
+		}
+		from := addrPort(sa).Addr()
+		m := Message{At: time.Now(), From: from, Data: append([]byte(nil), b...)}
+		h.deliver(from, m, func(f *Flow) bool {
+			return f.proto == protoTCP && f.port == binary.BigEndian.Uint16(b) && f.local.Port() == binary.BigEndian.Uint16(b[2:])
+		})
+	}
+}
+
+// sumTCP fills in the checksum of a segment over IPv4.
+func sumTCP(b []byte, src, dst netip.Addr) []byte {
+	b = append([]byte(nil), b...)
+	b[tcpChecksum], b[tcpChecksum+1] = 0, 0
+	sum := uint32(protoTCP + len(b))
+	add := func(p []byte) {
+		for ; len(p) >= 2; p = p[2:] {
+			sum += uint32(binary.BigEndian.Uint16(p))
+		}
+		if len(p) == 1 {
+			sum += uint32(p[0]) << 8
+		}
+	}
+	add(src.AsSlice())
+	add(dst.AsSlice())
+	add(b)
+	for sum > 0xffff {
+		sum = sum>>16 + sum&0xffff
+	}
+	binary.BigEndian.PutUint16(b[tcpChecksum:], ^uint16(sum))
+	return b
+}
