@@ -18,7 +18,8 @@ const (
 	portUnreachable
 	unreachable
 	parameterProblem
-	segment // TCP, from the target
+	segment  // TCP
+	datagram // UDP
 )
 
 // event is something that came back.
@@ -28,7 +29,7 @@ type event struct {
 	typ, code uint8
 	mtu       int
 	quote     quote
-	seg       []byte      // TCP header and what follows
+	seg       []byte      // TCP or UDP header and what follows
 	answered  *hbh.Option // Minimum Path MTU option of the packet that came
 }
 
@@ -62,6 +63,8 @@ func parseEvent4(b []byte) (event, bool) {
 		return e.icmp(upper, false)
 	case ip6.ProtoTCP:
 		return e.tcp(upper)
+	case ip6.ProtoUDP:
+		return e.udp(upper)
 	}
 	return event{}, false
 }
@@ -90,6 +93,8 @@ func parseEvent6(b []byte) (event, bool) {
 		return e.icmp(p[u.Off:], true)
 	case ip6.ProtoTCP:
 		return e.tcp(p[u.Off:])
+	case ip6.ProtoUDP:
+		return e.udp(p[u.Off:])
 	}
 	return event{}, false
 }
@@ -97,6 +102,11 @@ func parseEvent6(b []byte) (event, bool) {
 func (e event) tcp(b []byte) (event, bool) {
 	e.kind, e.seg = segment, b
 	return e, len(b) >= 20
+}
+
+func (e event) udp(b []byte) (event, bool) {
+	e.kind, e.seg = datagram, b
+	return e, len(b) >= udpHeader
 }
 
 // icmp reads an ICMP error.

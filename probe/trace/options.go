@@ -130,6 +130,8 @@ func (t *Trace) quotedFate(q *question) Fate {
 	typ, sent, _ := q.arm.header(t.cfg.FirstHop)
 	got := q.event.quote.option
 	switch {
+	case q.event.answered != nil && q.event.answered.Rtn != 0 && q.arm == HBHMinPMTU:
+		return Answered
 	case q.event.kind == segment || q.event.quote.transport == nil:
 		return Arrived
 	case got == nil || got.header != typ || got.typ != sent.Type:
@@ -248,8 +250,23 @@ func (t *Trace) harvest() {
 	}
 	if q := t.armAsks[HBHMinPMTU]; q != nil && limit != 0 {
 		put(q, far)
+		if a := q.event.answered; a != nil && a.Rtn != 0 && far <= len(t.hops) {
+			t.hops[far-1].MinPMTU = t.returned(int(a.Rtn), far)
+		}
 	}
-	if f := t.optionFate(HBHMinPMTU); f != nil && t.answered && f.Fate != Corrupted && f.Fate != Dropped {
-		f.Fate = Answered
+}
+
+// returned is what Min-PMTU was when a hop sent it back: Rtn-PMTU has no lowest
+// bit.
+func (t *Trace) returned(rtn, hop int) int {
+	last := int(sentOption(t.cfg.FirstHop).Min)
+	for _, h := range t.hops[:hop-1] {
+		if h.MinPMTU >= 0 {
+			last = h.MinPMTU
+		}
 	}
+	if last&^1 == rtn {
+		return last
+	}
+	return rtn
 }

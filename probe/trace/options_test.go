@@ -120,3 +120,21 @@ func TestMSSClamped(t *testing.T) {
 		assert.Equal(t, 1300, r.SYNACK, "the target of the simulation repeats it")
 	})
 }
+
+// A target that sends the option back: what arrived is known, though nobody
+// quotes it.
+func TestMinPMTUAnswered(t *testing.T) {
+	hops := plainHops(3)
+	hops[2].mtu, hops[2].lower = 1401, true
+	s := path(t, true, hops...)
+	s.echo = true
+	r, _ := s.run(s.config(1500))
+	rec := record(t, s, r)
+	require.NotNil(t, rec.PMTU, rec.Error)
+	assert.Equal(t, 1401, *rec.PMTU, "by ICMP echo")
+	assert.Equal(t, Answered, fates(r)[HBHMinPMTU])
+	assert.Equal(t, Arrived, fates(r)[HBHPadding])
+	assert.Equal(t, 1400, rec.HBH.MinPMTU, "the lowest bit is lost")
+	assert.Equal(t, []Rewrite{{3, 4, 1500, 1400}}, r.Rewrites)
+	assert.Equal(t, simAddr(true, 13).String(), rec.HBH.RewrittenAt)
+}

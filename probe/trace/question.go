@@ -199,7 +199,7 @@ func (t *Trace) settle(now time.Time, p *sentPacket, e event) {
 	switch e.kind {
 	case timeExceeded:
 		r = reached
-	case segment:
+	case segment, datagram:
 		r = reached
 	case portUnreachable:
 		r = blocked

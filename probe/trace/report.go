@@ -114,7 +114,14 @@ func (t *Trace) reportHBH(r *Report) {
 	sent := int(hbh.ClampMin(t.cfg.FirstHop))
 	r.Rewrites = changes(sent, r.Hops, func(h Hop) (int, bool) { return h.MinPMTU, h.MinPMTU >= 0 })
 	if q := t.armAsks[HBHMinPMTU]; q.result == reached && r.HBH.Survived {
-		if o, ok := q.event.quote.minPMTU(); ok {
+		o, ok := q.event.quote.minPMTU()
+		if a := q.event.answered; f.Fate == Answered && a != nil {
+			o.Min, ok = a.Rtn, true
+			if t.distance != 0 {
+				o.Min = uint16(r.Hops[t.distance-1].MinPMTU)
+			}
+		}
+		if ok {
 			r.HBH.MinPMTU = int(o.Min)
 			if t.distance == 0 && len(r.Rewrites) == 0 && int(o.Min) != sent { // the target is beyond the list of hops
 				r.Rewrites = append(r.Rewrites, Rewrite{Hop: len(r.Hops), Next: len(r.Hops) + 1, From: sent, To: int(o.Min)})

@@ -43,6 +43,7 @@ type sim struct {
 	branches [][]simHop // if any: which one a flow takes is a matter of its hash
 	deaf     bool       // the target answers no UDP
 	mute     bool       // nor anything else
+	echo     bool       // UDP is echoed, with Rtn-PMTU
 	every    time.Duration
 	tokens   float64
 	last     time.Time
@@ -317,6 +318,10 @@ func (s *sim) arrive(at time.Time, back time.Duration, v view) {
 	me := simAddr(s.v6, 99)
 	switch v.proto {
 	case ip6.ProtoUDP:
+		if s.echo {
+			s.reply(at.Add(back), s.echoed(v))
+			return
+		}
 		if !s.deaf && take(&s.tokens, &s.last, at, s.every) {
 			s.reply(at.Add(back), s.message(me, v.b, 1, 4, 0, false))
 		}
@@ -335,6 +340,19 @@ func (s *sim) arrive(at time.Time, back time.Duration, v view) {
 		}
 		s.reply(at.Add(back), s.around(me, v.proto, m))
 	}
+}
+
+// echoed is the datagram on its way back, with what the option said.
+func (s *sim) echoed(v view) []byte {
+	u := slices.Clone(v.b[v.upper:])
+	copy(u[0:2], v.b[v.upper+2:])
+	copy(u[2:4], v.b[v.upper:])
+	if v.hbh == nil || v.hbh[2] != hbh.Type {
+		return s.around(simAddr(s.v6, 99), ip6.ProtoUDP, u)
+	}
+	option := hbh.Option{Min: 1500, Rtn: binary.BigEndian.Uint16(v.hbh[4:])}
+	b := []byte{ip6.ProtoUDP, 0, hbh.Type, hbh.DataLen}
+	return s.around(simAddr(s.v6, 99), ip6.ProtoHopByHop, append(option.AppendData(b), u...))
 }
 
 func (s *sim) around(from netip.Addr, proto uint8, m []byte) []byte {

@@ -76,7 +76,6 @@ type Trace struct {
 	trunc    *truncation
 	mssAsks  []*question
 	synAck   int // MSS of the target's SYN-ACK; 0: none came
-	answered bool
 
 	buf, inner []byte
 }
@@ -309,16 +308,16 @@ func (t *Trace) Received(now time.Time, packet []byte) bool {
 		return false
 	}
 	t.errors++
-	if e.kind == segment {
+	switch e.kind {
+	case segment:
 		return t.segment(now, e)
+	case datagram:
+		return t.datagram(now, e)
 	}
 	p := t.find(e.quote)
 	t.tellSession(now, e, p)
 	if p == nil {
 		return false
-	}
-	if e.answered != nil && sameHost(e.from, t.cfg.Target) && e.answered.Rtn != 0 {
-		t.answered = true
 	}
 	t.settle(now, p, e)
 	t.advance(now)
@@ -377,6 +376,22 @@ func (t *Trace) segment(now time.Time, e event) bool {
 		return true
 	}
 	return false
+}
+
+// datagram takes one from the target that repeats what it was sent, as an echo
+// service does. It may bring back what the Minimum Path MTU option said there.
+func (t *Trace) datagram(now time.Time, e event) bool {
+	if !sameHost(e.from, t.cfg.Target) || binary.BigEndian.Uint16(e.seg) != t.cfg.Port || binary.BigEndian.Uint16(e.seg[2:]) != t.cfg.SourcePort {
+		return false
+	}
+	id, ok := t.cfg.token(e.seg[udpHeader:])
+	p := t.sent[id]
+	if !ok || p == nil {
+		return false
+	}
+	t.settle(now, p, e)
+	t.advance(now)
+	return true
 }
 
 // QueuedError is an ICMP error as the error queue of a UDP socket tells it.
