@@ -77,7 +77,7 @@ func (s *service) text() string {
 
 func (s *service) waitFor(text string) {
 	s.t.Helper()
-	require.Eventually(s.t, func() bool { return strings.Contains(s.text(), text) }, 10*time.Second, 10*time.Millisecond,
+	require.Eventually(s.t, func() bool { return strings.Contains(s.text(), text) }, 30*time.Second, 10*time.Millisecond,
 		"%q was not said", text)
 }
 
