@@ -2,9 +2,19 @@ package trace
 
 import (
 	"fmt"
+	"strings"
 
 	"pathmtu/results"
 )
+
+// at is place with its preposition.
+func (r *Report) at(c Rewrite) string {
+	p := r.place(c)
+	if strings.HasPrefix(p, "between") {
+		return p
+	}
+	return "at " + p
+}
 
 // place names where a change was made.
 func (r *Report) place(c Rewrite) string {
@@ -86,12 +96,12 @@ func (r *Report) notes() (out []string) {
 		}
 	}
 	for _, c := range r.Rewrites {
-		note("Min-PMTU %d becomes %d at %s (quoted first by hop %d)", c.From, c.To, r.place(c), c.Next)
+		note("Min-PMTU %d becomes %d %s (seen first at hop %d)", c.From, c.To, r.at(c), c.Next)
 	}
 	if m := r.MSS; m != nil {
 		switch {
 		case m.Clamped:
-			note("MSS %d becomes %d at %s", m.Sent, m.Received, m.At)
+			note("MSS %d becomes %d: %s", m.Sent, m.Received, m.At)
 		case r.SYNACK == m.Received && m.Received != 0 && !r.quotesMSS():
 			note("no router quotes the MSS; the target's own is %d", r.SYNACK)
 		case m.Received != 0:
