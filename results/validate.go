@@ -5,6 +5,10 @@ import "fmt"
 // MaxSize is the largest IP packet without a jumbogram, in bytes.
 const MaxSize = 65575 // an IPv6 header and 65535 bytes
 
+// mostCount bounds what is counted, so that sums don't overflow: packets, bytes
+// and microseconds (35 years).
+const mostCount = 1 << 50
+
 // Validate returns a *ValueError for the first field whose value is outside of
 // its closed set or range, or contradicts another field.
 func (r *Record) Validate() error {
@@ -34,7 +38,15 @@ func (r *Record) Validate() error {
 		if err := checkOutcome(at, m.PMTU, m.Verdict, m.Direction, m.Error); err != nil {
 			return err
 		}
-		if m.ProbesSent < 0 || m.ProbesLost < 0 || m.ProbesLost > m.ProbesSent {
+		for _, n := range []struct {
+			field string
+			value int64
+		}{{"probes_sent", int64(m.ProbesSent)}, {"bytes_sent", m.BytesSent}, {"rtt_us", m.RTT}, {"elapsed_us", m.Elapsed}} {
+			if n.value < 0 || n.value > mostCount {
+				return &ValueError{at + n.field, n.value, fmt.Sprintf("0 to %d", int64(mostCount))}
+			}
+		}
+		if m.ProbesLost < 0 || m.ProbesLost > m.ProbesSent {
 			return &ValueError{at + "probes_lost", m.ProbesLost, fmt.Sprintf("0 to probes_sent (%d)", m.ProbesSent)}
 		}
 	}
@@ -44,6 +56,9 @@ func (r *Record) Validate() error {
 		}
 	}
 	for i, l := range r.Loss {
+		if l.Sent < 0 || l.Sent > mostCount {
+			return &ValueError{fmt.Sprintf("loss[%d].sent", i), l.Sent, fmt.Sprintf("0 to %d", int64(mostCount))}
+		}
 		if l.Lost < 0 || l.Lost > l.Sent {
 			return &ValueError{fmt.Sprintf("loss[%d].lost", i), l.Lost, fmt.Sprintf("0 to sent (%d)", l.Sent)}
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 
 	"pathmtu/results"
@@ -90,14 +91,17 @@ func (c *Collector) Prior() (*Weights, error) {
 	for i, size := range seen {
 		each := float64(counts[size]) * (1 - w.Unseen)
 		if i < mostPoints {
-			w.Points = append(w.Points, Weight{size, size, each})
+			w.Points = append(w.Points, Weight{size, size, readable(each)})
 		} else {
 			spread += each
 		}
 	}
 	slices.SortFunc(w.Points, func(a, b Weight) int { return a.Size - b.Size })
 	lo, hi := min(ipv6Least, slices.Min(seen)), slices.Max(seen)
-	w.Ranges = []Weight{{lo, hi, 0.9 * spread}, {leastSize, mostSize, 0.1 * spread}}
+	w.Ranges = []Weight{{lo, hi, readable(0.9 * spread)}, {leastSize, mostSize, readable(0.1 * spread)}}
 	slices.SortFunc(w.Ranges, func(a, b Weight) int { return cmp.Or(a.Size-b.Size, a.To-b.To) })
 	return w, nil
 }
+
+// readable rounds a weight to a millionth.
+func readable(w float64) float64 { return max(1e-6, math.Round(w*1e6)/1e6) }

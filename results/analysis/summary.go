@@ -172,35 +172,40 @@ func (n names) sorted() []Named {
 	return out
 }
 
-// LossBins returns the losses in at most so many bins of neighbouring sizes: of
-// each bin, Size is the largest size in it. Bins hold about as many packets as
-// each other; a size is never split.
+// LossBins returns the losses in at most so many bins of neighbouring sizes, at
+// least one, each with enough packets to say something; a size is never split.
+// Sizes of which no packet was sent are left out.
 func (s *Summary) LossBins(most int, of func(LossSize) (sent, lost int64)) []LossBin {
 	var total int64
-	var used []LossSize
 	for _, l := range s.Loss {
-		if sent, _ := of(l); sent > 0 {
-			total += sent
-			used = append(used, l)
+		sent, _ := of(l)
+		total += sent
+	}
+	for least := max(1, total/int64(4*most)); ; least *= 2 {
+		if bins := s.lossBins(least, of); len(bins) <= max(most, 1) {
+			return bins
 		}
 	}
-	each := max(1, (total+int64(most)-1)/int64(max(most, 1)))
-	if len(used) <= most {
-		each = 1
-	}
+}
+
+// lossBins closes a bin as soon as it has so many packets. The last one may have
+// fewer.
+func (s *Summary) lossBins(least int64, of func(LossSize) (sent, lost int64)) []LossBin {
 	var bins []LossBin
 	open := false
-	for _, l := range used {
+	for _, l := range s.Loss {
 		sent, lost := of(l)
+		if sent == 0 {
+			continue
+		}
 		if !open {
 			bins = append(bins, LossBin{From: l.Size})
-			open = true
 		}
 		b := &bins[len(bins)-1]
 		b.To = l.Size
 		b.Sent += sent
 		b.Lost += lost
-		open = b.Sent < each
+		open = b.Sent < least
 	}
 	return bins
 }
@@ -211,7 +216,8 @@ type LossBin struct {
 	Sent, Lost int64
 }
 
-// Fits and Above are for LossBins: packets no larger than the path MTU, and
-// larger ones.
-func Fits(l LossSize) (sent, lost int64)  { return l.FitsSent, l.FitsLost }
+// Fits is for LossBins: packets no larger than the path MTU.
+func Fits(l LossSize) (sent, lost int64) { return l.FitsSent, l.FitsLost }
+
+// Above is for LossBins: packets larger than the path MTU.
 func Above(l LossSize) (sent, lost int64) { return l.AboveSent, l.AboveLost }

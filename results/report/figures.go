@@ -29,7 +29,7 @@ type Figure struct {
 // SVG writes the figure as SVG.
 func (f *Figure) SVG(w io.Writer) error {
 	c := vgsvg.New(f.size.X, f.size.Y)
-	f.plot.Draw(draw.New(c))
+	f.draw(draw.New(c))
 	_, err := c.WriteTo(w)
 	return err
 }
@@ -37,9 +37,15 @@ func (f *Figure) SVG(w io.Writer) error {
 // PNG writes the figure as PNG, at 144 dots per inch.
 func (f *Figure) PNG(w io.Writer) error {
 	c := vgimg.NewWith(vgimg.UseWH(f.size.X, f.size.Y), vgimg.UseDPI(144))
-	f.plot.Draw(draw.New(c))
+	f.draw(draw.New(c))
 	_, err := vgimg.PngCanvas{Canvas: c}.WriteTo(w)
 	return err
+}
+
+// draw leaves a margin around the plot.
+func (f *Figure) draw(c draw.Canvas) {
+	const margin = 6
+	f.plot.Draw(draw.Crop(c, margin, -margin, margin, -margin))
 }
 
 func itoa[T int | int64](n T) string { return strconv.FormatInt(int64(n), 10) }
@@ -53,7 +59,7 @@ func familyName(f int) string {
 
 // Figures makes the plots that the summary has data for, with at most so many
 // rows where rows are chosen.
-func Figures(s *analysis.Summary, rows int) ([]*Figure, error) {
+func Figures(s *analysis.Summary, most int) ([]*Figure, error) {
 	var all []*Figure
 	var failed error
 	add := func(name, alt string, height vg.Length, p *plot.Plot, err error) {
@@ -80,8 +86,8 @@ func Figures(s *analysis.Summary, rows int) ([]*Figure, error) {
 		}
 		p, err := coverage("Paths that carry a packet, by its size", families)
 		add("coverage", coverageAlt(families), figureHeight, p, err)
-		p, h, err := frequent(s, rows)
-		add("sizes", sizesAlt(s, rows), h, p, err)
+		p, h, err := frequent(s, most)
+		add("sizes", sizesAlt(s, most), h, p, err)
 		if len(methods) > 1 {
 			p, err = coverage("Paths that carry a packet, by method", methods[:min(len(methods), len(looks))])
 			add("methods", coverageAlt(methods), figureHeight, p, err)
@@ -106,10 +112,10 @@ func Figures(s *analysis.Summary, rows int) ([]*Figure, error) {
 		{"loss-fitting", "Loss of packets that fit the path", analysis.Fits},
 		{"loss-larger", "Loss of packets larger than the path MTU", analysis.Above},
 	} {
-		bins := s.LossBins(30, l.of)
+		bins := s.LossBins(lossRows, l.of)
 		if len(bins) > 0 {
-			p, err := loss(l.title, bins)
-			add(l.name, lossAlt(bins), figureHeight, p, err)
+			p, h, err := loss(l.title, bins)
+			add(l.name, lossAlt(bins), h, p, err)
 		}
 	}
 	if hasCost(s) {
@@ -126,11 +132,14 @@ type curve struct {
 	dist analysis.Dist
 }
 
+// rare is the share of paths that may be too small to be shown.
+const rare = 0.002
+
 // coverage draws which share of paths carries a packet of a size.
 func coverage(title string, curves []curve) (*plot.Plot, error) {
-	lo, hi := curves[0].dist.Bins[0].Size, 0
-	for _, c := range curves {
-		lo, hi = min(lo, c.dist.Bins[0].Size), max(hi, c.dist.Bins[len(c.dist.Bins)-1].Size)
+	lo, hi := results.MaxSize, 0
+	for _, c := range curves { // rare small sizes would squeeze what matters
+		lo, hi = min(lo, c.dist.Quantile(rare)), max(hi, c.dist.Quantile(1))
 	}
 	p := newPlot(title, "packet size, bytes", "share of paths")
 	grid(p, true, true)
@@ -144,8 +153,12 @@ func coverage(title string, curves []curve) (*plot.Plot, error) {
 	}
 	for i, c := range curves {
 		left := c.dist.N
-		xys := plotter.XYs{{X: from, Y: 1}}
+		xys := plotter.XYs{{X: from, Y: share(c.dist.AtLeast(int(from)), left)}}
 		for _, b := range c.dist.Bins {
+			if float64(b.Size) < from {
+				left -= b.Count
+				continue
+			}
 			xys = append(xys, plotter.XY{X: float64(b.Size), Y: share(left, c.dist.N)})
 			left -= b.Count
 		}
@@ -161,10 +174,10 @@ func coverage(title string, curves []curve) (*plot.Plot, error) {
 }
 
 // frequent draws the most frequent sizes with their confidence intervals.
-func frequent(s *analysis.Summary, rows int) (*plot.Plot, vg.Length, error) {
+func frequent(s *analysis.Summary, most int) (*plot.Plot, vg.Length, error) {
 	p := newPlot("Most frequent path MTUs", "share of paths, with 95 % confidence interval (log scale)", "path MTU, bytes")
 	grid(p, true, true)
-	top := s.PMTU().Top(rows)
+	top := s.PMTU().Top(most)
 	var names []string
 	for _, b := range top {
 		names = append(names, itoa(b.Size))
@@ -190,19 +203,14 @@ func frequent(s *analysis.Summary, rows int) (*plot.Plot, vg.Length, error) {
 		if len(d) == 0 {
 			continue
 		}
-		look := lookOf(i)
-		errs, err := plotter.NewXErrorBars(acrossX{d})
+		if err := rows(p, d, lookOf(i)); err != nil {
+			return nil, 0, err
+		}
+		key, err := glyphs(acrossX{d[:1]}, lookOf(i))
 		if err != nil {
 			return nil, 0, err
 		}
-		errs.LineStyle = draw.LineStyle{Color: look.color, Width: 1.2}
-		errs.CapWidth = 5
-		g, err := glyphs(acrossX{d}, look)
-		if err != nil {
-			return nil, 0, err
-		}
-		p.Add(errs, g)
-		p.Legend.Add(fmt.Sprintf("%s (%s paths)", familyName(f.Family), count(f.PMTU.N)), g)
+		p.Legend.Add(fmt.Sprintf("%s (%s paths)", familyName(f.Family), count(f.PMTU.N)), key)
 	}
 	nominalY(p, names)
 	logX(p, max(least, 1e-9), 1, logPercentTicks{})
@@ -318,36 +326,31 @@ func grades(s *analysis.Summary) (*plot.Plot, vg.Length, error) {
 }
 
 // loss draws the share of packets lost, by size.
-func loss(title string, bins []analysis.LossBin) (*plot.Plot, error) {
-	p := newPlot(title, "packet size, bytes", "packets lost, with 95 % confidence interval")
+func loss(title string, bins []analysis.LossBin) (*plot.Plot, vg.Length, error) {
+	p := newPlot(title, "packets lost, with 95 % confidence interval", "packet size, bytes")
 	grid(p, true, true)
+	var names []string
 	var d dots
 	top := 0.0
-	for _, b := range bins {
+	for i, b := range bins {
 		lo, hi := analysis.Wilson(b.Lost, b.Sent)
-		d = append(d, dot{float64(b.To), share(b.Lost, b.Sent), lo, hi})
+		d = append(d, dot{float64(len(bins) - 1 - i), share(b.Lost, b.Sent), lo, hi})
 		top = max(top, hi)
+		names = append(names, span(b)+" ("+count(b.Sent)+" sent)")
 	}
-	errs, err := plotter.NewYErrorBars(alongY{d})
-	if err != nil {
-		return nil, err
+	if err := rows(p, d, lookOf(0)); err != nil {
+		return nil, 0, err
 	}
-	errs.LineStyle = draw.LineStyle{Color: lookOf(0).color, Width: 1.2}
-	g, err := glyphs(alongY{d}, lookOf(0))
-	if err != nil {
-		return nil, err
+	nominalY(p, names)
+	p.X.Min, p.X.Max, p.X.Tick.Marker = 0, min(1.02, top*1.1), percentTicks{}
+	return p, vg.Points(110 + 20*float64(len(bins))), nil
+}
+
+func span(b analysis.LossBin) string {
+	if b.From == b.To {
+		return itoa(b.To)
 	}
-	p.Add(errs, g)
-	lo, hi := float64(bins[0].To), float64(bins[len(bins)-1].To)
-	if hi > 2.5*lo {
-		p.X.Label.Text += " (log scale)"
-		logX(p, max(lo*0.95, 1), hi*1.05, sizeTicks{log: true})
-	} else {
-		p.X.Min, p.X.Max = around(lo, hi)
-		p.X.Tick.Marker = sizeTicks{}
-	}
-	p.Y.Min, p.Y.Max, p.Y.Tick.Marker = 0, min(1.02, top*1.1), percentTicks{}
-	return p, nil
+	return itoa(b.From) + " to " + itoa(b.To)
 }
 
 func hasCost(s *analysis.Summary) bool {

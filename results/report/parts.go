@@ -5,7 +5,6 @@ import (
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 )
@@ -106,13 +105,20 @@ func (a acrossX) XError(i int) (float64, float64) {
 	return d.v - d.lo, d.hi - d.v
 }
 
-// alongY has the share on the y axis.
-type alongY struct{ dots }
-
-func (a alongY) XY(i int) (float64, float64) { return a.dots[i].at, a.dots[i].v }
-func (a alongY) YError(i int) (float64, float64) {
-	d := a.dots[i]
-	return d.v - d.lo, d.hi - d.v
+// rows draws points with error bars along x.
+func rows(p *plot.Plot, d dots, l look) error {
+	errs, err := plotter.NewXErrorBars(acrossX{d})
+	if err != nil {
+		return err
+	}
+	errs.LineStyle = draw.LineStyle{Color: l.color, Width: 1.2}
+	errs.CapWidth = 5
+	g, err := glyphs(acrossX{d}, l)
+	if err != nil {
+		return err
+	}
+	p.Add(errs, g)
+	return nil
 }
 
 func glyphs(xy plotter.XYer, l look) (*plotter.Scatter, error) {
@@ -141,19 +147,6 @@ func steps(p *plot.Plot, name string, xys plotter.XYs, l look) error {
 func logX(p *plot.Plot, lo, hi float64, ticks plot.Ticker) {
 	p.X.Min, p.X.Max = lo, max(hi, lo*1.1)
 	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, ticks
-}
-
-// note writes a text into the middle of a plot that would be empty.
-func note(p *plot.Plot, what string) error {
-	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 1, 0, 1
-	l, err := plotter.NewLabels(plotter.XYLabels{XYs: plotter.XYs{{X: 0.5, Y: 0.5}}, Labels: []string{what}})
-	if err != nil {
-		return err
-	}
-	l.TextStyle[0].Font, l.TextStyle[0].XAlign = sans(12), text.XCenter
-	p.Add(l)
-	p.HideAxes()
-	return nil
 }
 
 // count writes a number with separators.

@@ -23,10 +23,10 @@ type look struct {
 
 var looks = []look{
 	{color.RGBA{0x00, 0x72, 0xb2, 0xff}, nil, draw.CircleGlyph{}},
-	{color.RGBA{0xd5, 0x5e, 0x00, 0xff}, []vg.Length{6, 3}, draw.SquareGlyph{}},
-	{color.RGBA{0x00, 0x9e, 0x73, 0xff}, []vg.Length{2, 2}, draw.TriangleGlyph{}},
-	{color.RGBA{0xcc, 0x79, 0xa7, 0xff}, []vg.Length{8, 3, 2, 3}, draw.PyramidGlyph{}},
-	{color.RGBA{0xe6, 0x9f, 0x00, 0xff}, []vg.Length{4, 4}, draw.RingGlyph{}},
+	{color.RGBA{0xd5, 0x5e, 0x00, 0xff}, []vg.Length{6, 3}, draw.BoxGlyph{}},
+	{color.RGBA{0x00, 0x9e, 0x73, 0xff}, []vg.Length{2, 2}, draw.PyramidGlyph{}},
+	{color.RGBA{0xcc, 0x79, 0xa7, 0xff}, []vg.Length{8, 3, 2, 3}, draw.RingGlyph{}},
+	{color.RGBA{0xe6, 0x9f, 0x00, 0xff}, []vg.Length{4, 4}, draw.TriangleGlyph{}},
 	{color.RGBA{0x56, 0xb4, 0xe9, 0xff}, []vg.Length{1, 2}, draw.CrossGlyph{}},
 }
 
@@ -75,16 +75,22 @@ func grid(p *plot.Plot, vertical, horizontal bool) {
 	p.Add(g)
 }
 
-// percentTicks labels shares from 0 to 1 in percent.
+// percentTicks labels shares from 0 to 1 in percent, at four to ten round ones.
 type percentTicks struct{}
 
 func (percentTicks) Ticks(lo, hi float64) []plot.Tick {
-	ticks := plot.DefaultTicks{}.Ticks(lo*100, hi*100)
-	for i := range ticks {
-		ticks[i].Value /= 100
-		if ticks[i].Label != "" {
-			ticks[i].Label += " %"
+	step := 0.25
+	for span := hi - lo; step > span/4; {
+		for _, f := range []float64{0.4, 0.5, 0.5} { // 0.25, 0.1, 0.05, 0.025 ...
+			if step > span/4 {
+				step *= f
+			}
 		}
+	}
+	var ticks []plot.Tick
+	for i := math.Ceil(lo/step - 1e-9); i*step <= hi+1e-9; i++ {
+		v := i*step + 0 // not -0
+		ticks = append(ticks, plot.Tick{Value: v, Label: strconv.FormatFloat(math.Round(v*1e8)/1e6, 'g', 6, 64) + " %"})
 	}
 	return ticks
 }

@@ -190,12 +190,8 @@ func lossTable(s *analysis.Summary) Table {
 		{"unmeasured path", func(l analysis.LossSize) (int64, int64) { return l.UnknownSent, l.UnknownLost }},
 	} {
 		for _, b := range s.LossBins(lossRows, k.of) {
-			sizes := itoa(b.From)
-			if b.To != b.From {
-				sizes += " to " + itoa(b.To)
-			}
 			lo, hi := analysis.Wilson(b.Lost, b.Sent)
-			t.Rows = append(t.Rows, []string{k.name, sizes, count(b.Sent), count(b.Lost), percent(b.Lost, b.Sent), percentOf(lo) + " to " + percentOf(hi)})
+			t.Rows = append(t.Rows, []string{k.name, span(b), count(b.Sent), count(b.Lost), percent(b.Lost, b.Sent), percentOf(lo) + " to " + percentOf(hi)})
 		}
 	}
 	return t

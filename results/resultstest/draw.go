@@ -55,7 +55,7 @@ func Draw(t *rapid.T) *results.Record {
 	for range rapid.IntRange(0, 2).Draw(t, "methods") {
 		m := results.Method{
 			Method: rapid.SampledFrom([]string{"icmp", "udp", "quic"}).Draw(t, "method"), Flow: text.Draw(t, "flow"),
-			ProbesSent: small.Draw(t, "sent"), BytesSent: rapid.Int64().Draw(t, "bytes"),
+			ProbesSent: small.Draw(t, "sent"), BytesSent: rapid.Int64Range(0, 1<<50).Draw(t, "bytes"),
 			RTT: rapid.Int64Range(0, 1e9).Draw(t, "rtt"), Elapsed: rapid.Int64Range(0, 1e10).Draw(t, "elapsed"),
 		}
 		m.ProbesLost = rapid.IntRange(0, m.ProbesSent).Draw(t, "lost")
