@@ -55,6 +55,9 @@ func (r *Report) Fill(rec *results.Record) {
 	for i, s := range r.Shrinks {
 		if i == narrowest {
 			rec.Bottleneck = &results.Bottleneck{Hop: s.Hop, Addr: r.Addr(s.Hop), Evidence: s.evidence()}
+			if rec.Verdict == results.OK && !s.Refused { // Packet Too Big came, but from a wider place
+				rec.Verdict = results.OKSilent
+			}
 			continue
 		}
 		rec.Evidence = append(rec.Evidence, "another place where it shrinks: "+s.evidence())

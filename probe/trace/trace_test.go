@@ -85,6 +85,21 @@ func TestStaircase(t *testing.T) {
 	})
 }
 
+// Of two places where the path shrinks only the wider one says so: for senders
+// that listen it is a black hole all the same.
+func TestHalfSilent(t *testing.T) {
+	families(t, func(t *testing.T, v6 bool) {
+		s := path(t, v6, simHop{mtu: 1500}, simHop{mtu: 1420, noPTB: true}, simHop{mtu: 1500})
+		r, _ := s.run(s.config(9000))
+		rec := record(t, s, r)
+		require.NotNil(t, rec.PMTU, rec.Error)
+		assert.Equal(t, 1420, *rec.PMTU)
+		assert.Equal(t, results.OKSilent, rec.Verdict)
+		assert.Equal(t, []Shrink{{2, 3, 1420, 1421, false}, {1, 2, 1500, 1501, true}}, r.Shrinks)
+		assert.Equal(t, results.Exact, rec.PTB[0].Grade)
+	})
+}
+
 func TestLiars(t *testing.T) {
 	families(t, func(t *testing.T, v6 bool) {
 		for _, c := range []struct {
