@@ -76,7 +76,10 @@ func (b *Block) Encode() ([]byte, error) {
 			return nil, err
 		}
 	}
-	return out.Bytes(), z.Close()
+	if err := z.Close(); err != nil { // not before all is in out
+		return nil, err
+	}
+	return out.Bytes(), nil
 }
 
 // DecodeBlock reads a packed block.

@@ -41,7 +41,10 @@ func EncodeList(s *survey.Set) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return out.Bytes(), z.Close()
+	if err := z.Close(); err != nil { // not before all is in out
+		return nil, err
+	}
+	return out.Bytes(), nil
 }
 
 // DecodeList reads a blob of targets.
