@@ -45,6 +45,10 @@ fuzz: ## each fuzz target for FUZZ (default 5s)
 bench: ## the benchmarks, printed and kept in results/
 	@.ci/bench results/$(DATE)-bench
 
+.PHONY: bench-router
+bench-router: ## packets per second of each datapath beside kernel forwarding (root; takes both CPUs for some minutes)
+	PMTU_BENCH_REALTIME=1 $(GO) test ./internal/datapath -run '^$$' -bench Throughput -benchtime 1x -timeout 20m
+
 .PHONY: sim
 sim: ## the search and detector tables, printed and kept in results/
 	$(GO) run ./internal/pathsim/cmd/sim -out results/$(DATE)-sim
