@@ -42,6 +42,8 @@ func TestTruncatePath(t *testing.T) {
 		{name: "cut twice", mtus: []int{9000, 9000, 4000, 1500}, hops: []string{hopKernel, hopAFPacket, hopAFXDP}, conf: cutting, muted: []int{2, 3}, dest: true},
 		{name: "cut three times, kernel behind", mtus: []int{9000, 9000, 8000, 4000, 1400, 1400}, hops: []string{hopKernel, hopAFXDP, hopTUN, hopAFPacket, hopKernel}, conf: cutting, muted: []int{2, 3, 4}, dest: true},
 		{name: "kernel bottleneck behind", mtus: []int{9000, 9000, 4000, 1500}, hops: []string{hopKernel, hopAFPacket, hopKernel}, conf: cutting, muted: []int{2}, router: true, dest: false},
+		{name: "4000, router's filtered", mtus: []int{9000, 9000, 4000}, hops: []string{hopKernel, hopAFXDP}, conf: cutting, muted: []int{2}, dest: true},
+		{name: "4000, nobody cuts, filtered", mtus: []int{9000, 9000, 4000}, hops: []string{hopKernel, hopKernel}, muted: []int{2}, silent: true},
 		{name: "nobody cuts, filtered", mtus: []int{9000, 9000, 1500}, hops: []string{hopKernel, hopKernel}, muted: []int{2}, silent: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -60,8 +62,10 @@ func TestTruncatePath(t *testing.T) {
 			src.search()
 			src.delivers()
 			if c.silent {
-				assert.True(t, near(src.path.MTU(), ch.truth()), "%d", src.path.MTU())
+				assert.LessOrEqual(t, src.path.MTU(), ch.truth())
+				assert.GreaterOrEqual(t, src.path.MTU(), ch.truth()*9/10, "a search may stop below an unusual size")
 				assert.NotZero(t, src.lost(), "only timeouts tell")
+				t.Logf("MTU %d, probes %v", src.path.MTU(), src.sizes)
 				return
 			}
 			assert.Equal(t, ch.truth(), src.path.MTU())

@@ -96,6 +96,7 @@ type source struct {
 	wake     time.Time
 	stopped  bool
 	last     int // size in use, as noted last
+	lastPL   int // the same with what is reserved for a mark
 	timeline []change
 
 	count counts
@@ -285,8 +286,11 @@ func (s *source) note() {
 		return
 	}
 	s.last = size
-	if size > s.net.truth() {
-		s.count.falseSizes++
+	if pl := s.size(); pl != s.lastPL { // not when a mark comes or goes
+		s.lastPL = pl
+		if size > s.net.truth() {
+			s.count.falseSizes++
+		}
 	}
 	s.timeline = append(s.timeline, change{s.sim.Since(), size, s.count.packets()})
 }
