@@ -119,7 +119,7 @@ func Figures(s *analysis.Summary, most int) ([]*Figure, error) {
 		}
 	}
 	if hasCost(s) {
-		p, err := costCurve("Packets sent for each target", "packets (log scale)", s, func(f analysis.Family) analysis.Cost { return f.Probes }, func(v float64) string { return itoa(int64(v)) })
+		p, err := costCurve("Packets sent for each target", "packets (log scale)", s, func(f analysis.Family) analysis.Cost { return f.Probes }, func(v float64) string { return fmt.Sprintf("%.3g", v) })
 		add("packets", costAlt(s, "packets"), figureHeight, p, err)
 		p, err = costCurve("Bytes sent for each target", "bytes of IP packets (log scale)", s, func(f analysis.Family) analysis.Cost { return f.Bytes }, bytesText)
 		add("bytes", costAlt(s, "bytes"), figureHeight, p, err)
@@ -133,7 +133,7 @@ type curve struct {
 }
 
 // rare is the share of paths that may be too small to be shown.
-const rare = 0.002
+const rare = 0.025
 
 // coverage draws which share of paths carries a packet of a size.
 func coverage(title string, curves []curve) (*plot.Plot, error) {

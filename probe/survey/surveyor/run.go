@@ -210,6 +210,9 @@ func (s *surveyor) flush(k *socket, now time.Time) {
 
 func (s *surveyor) final(f survey.Final) {
 	r := f.Record()
+	if as := s.Survey.Origins; as != nil {
+		r.AS = as.Of(f.Addr)
+	}
 	if s.Record != nil {
 		s.Record(r)
 	}
