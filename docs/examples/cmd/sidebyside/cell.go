@@ -32,6 +32,9 @@ func paths() []path {
 	return all
 }
 
+func (p path) narrow() bool  { return p.mtu == 1280 }
+func (p path) shrinks() bool { return p.shrink != 0 }
+
 func (p path) String() string {
 	s := fmt.Sprintf("IPv%d %d", p.family, p.mtu)
 	if p.shrink != 0 {
@@ -51,12 +54,13 @@ func (p path) topology() netlab.Topology {
 	return t
 }
 
-// Amounts that are sent, in bytes: enough for a search to end, and, where the
-// path shrinks, to go on afterwards.
+// Amounts that are sent, in bytes: enough, with so much in flight, for the
+// slowest search to end, and, where the path shrinks, to go on afterwards.
 const (
-	shortTransfer = 3 << 20
-	longTransfer  = 6 << 20
-	shrinkAfter   = 2 << 20
+	inFlight      = 96 << 10
+	shortTransfer = 8 << 20
+	longTransfer  = 12 << 20
+	shrinkAfter   = 8 << 20
 	idleTimeout   = 10 * time.Second
 	cellTimeout   = 45 * time.Second
 )
@@ -73,6 +77,7 @@ func (p path) amount() int {
 type stack struct {
 	name string
 	send func(ctx context.Context, lab *netlab.Lab, family, bytes int) error
+	on   func(path) bool // the paths that it is for; nil: all
 }
 
 type cell struct {

@@ -22,8 +22,11 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"pathmtu/docs/examples/pathsock"
+	quicgoexample "pathmtu/docs/examples/quicgo"
 	"pathmtu/docs/examples/quiclike"
 	"pathmtu/internal/netlab"
+	"pathmtu/plpmtud/udpecho"
+	"pathmtu/plpmtud/udpsock"
 )
 
 const port = 7000
@@ -34,7 +37,12 @@ func prepare(dir string) (stacks []stack, missing []string, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	stacks = []stack{{"quiclike", sendQUIClike}, {"quic-go", quicgo{cert}.send}}
+	stacks = []stack{
+		{"quiclike", sendQUIClike, nil},
+		{"quic-go", quicgo{cert: cert, initial: 1200}.send, nil},
+		{"quic-go, 1280", quicgo{cert: cert, initial: 1280}.send, path.narrow},
+		{"quic-go, watched", quicgo{cert: cert, initial: 1200, watched: true}.send, path.shrinks},
+	}
 	server, err1 := exec.LookPath("gtlsserver")
 	client, err2 := exec.LookPath("gtlsclient")
 	if err := errors.Join(err1, err2); err != nil {
@@ -45,7 +53,7 @@ func prepare(dir string) (stacks []stack, missing []string, err error) {
 			return nil, nil, err
 		}
 	}
-	return append(stacks, stack{"ngtcp2", ngtcp2{server, client, dir}.send}), nil, nil
+	return append(stacks, stack{"ngtcp2", ngtcp2{server, client, dir}.send, nil}), nil, nil
 }
 
 // certificate makes a certificate, also as files for programs.
@@ -70,7 +78,7 @@ func certificate(dir string) (tls.Certificate, error) {
 }
 
 // listen opens a UDP socket in a node.
-func listen(lab *netlab.Lab, node string, then func(*net.UDPConn) error) error {
+func listen(lab *netlab.Lab, node string, port int, then func(*net.UDPConn) error) error {
 	return lab.Node(node).Do(func() error {
 		u, err := net.ListenUDP("udp", &net.UDPAddr{Port: port})
 		if err != nil {
@@ -113,11 +121,11 @@ func sendQUIClike(ctx context.Context, lab *netlab.Lab, family, bytes int) error
 	defer cancel()
 	var cli *pathsock.Conn
 	var srv *net.UDPConn
-	if err := listen(lab, "srv", func(u *net.UDPConn) error { srv = u; return nil }); err != nil {
+	if err := listen(lab, "srv", port, func(u *net.UDPConn) error { srv = u; return nil }); err != nil {
 		return err
 	}
 	defer srv.Close()
-	if err := listen(lab, "cli", func(u *net.UDPConn) (err error) {
+	if err := listen(lab, "cli", port, func(u *net.UDPConn) (err error) {
 		cli, err = pathsock.New(u, address(lab, "srv", family))
 		return err
 	}); err != nil {
@@ -127,30 +135,42 @@ func sendQUIClike(ctx context.Context, lab *netlab.Lab, family, bytes int) error
 	var got counter
 	received := make(chan error, 1)
 	go func() { received <- quiclike.Receive(ctx, srv, &got) }()
-	_, err := quiclike.Send(ctx, cli, zeros(bytes), quiclike.Config{IdleTimeout: idleTimeout})
+	_, err := quiclike.Send(ctx, cli, zeros(bytes), quiclike.Config{IdleTimeout: idleTimeout, MaxWindow: inFlight})
 	if err != nil {
 		cancel()
 	}
 	return arrived(got, bytes, err, <-received)
 }
 
-// quicgo is quic-go as it is, but for an initial packet that also fits into
-// 1280 bytes, without which it does not connect there.
-type quicgo struct{ cert tls.Certificate }
+// quicgo is quic-go, with an initial packet of so many bytes of UDP payload (its
+// default is 1280), and perhaps with udpecho below it, as in the example.
+type quicgo struct {
+	cert    tls.Certificate
+	initial uint16
+	watched bool
+}
+
+// watchTimers are as short as udpecho allows, nearly.
+var watchTimers = udpecho.Config{ProbeTimeout: time.Second, ConfirmInterval: 2 * time.Second}
 
 func (q quicgo) send(ctx context.Context, lab *netlab.Lab, family, bytes int) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	cfg := &quic.Config{MaxIdleTimeout: idleTimeout, HandshakeIdleTimeout: idleTimeout / 2, InitialPacketSize: 1200}
-	var cli, srv *quic.Transport
-	if err := listen(lab, "srv", func(u *net.UDPConn) error { srv = &quic.Transport{Conn: u}; return nil }); err != nil {
+	cfg := &quic.Config{
+		MaxIdleTimeout: idleTimeout, HandshakeIdleTimeout: idleTimeout / 2, InitialPacketSize: q.initial,
+		InitialStreamReceiveWindow: inFlight, MaxStreamReceiveWindow: inFlight,
+	}
+	srv := &quic.Transport{}
+	if err := listen(lab, "srv", port, func(u *net.UDPConn) (err error) {
+		srv.Conn = u
+		if q.watched {
+			srv.Conn, err = quicgoexample.NewSocket(u, udpsock.Family(family), udpecho.Config{})
+		}
+		return err
+	}); err != nil {
 		return err
 	}
 	defer func() { _ = srv.Close(); _ = srv.Conn.Close() }()
-	if err := listen(lab, "cli", func(u *net.UDPConn) error { cli = &quic.Transport{Conn: u}; return nil }); err != nil {
-		return err
-	}
-	defer func() { _ = cli.Close(); _ = cli.Conn.Close() }()
 	l, err := srv.Listen(&tls.Config{Certificates: []tls.Certificate{q.cert}, NextProtos: []string{"bulk"}}, cfg)
 	if err != nil {
 		return err
@@ -159,15 +179,40 @@ func (q quicgo) send(ctx context.Context, lab *netlab.Lab, family, bytes int) er
 	var got counter
 	received := make(chan error, 1)
 	go func() { received <- quicReceive(ctx, l, &got) }()
-	err = quicSend(ctx, cli, address(lab, "srv", family), cfg, bytes)
-	if err != nil {
+	if err := q.upload(ctx, lab, family, cfg, bytes); err != nil {
 		cancel()
+		<-received
+		return err
 	}
-	rerr := <-received
+	return arrived(got, bytes, <-received)
+}
+
+// upload is the sender's end.
+func (q quicgo) upload(ctx context.Context, lab *netlab.Lab, family int, cfg *quic.Config, bytes int) error {
+	to, trust := address(lab, "srv", family), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"bulk"}}
+	if q.watched {
+		c, err := quicgoexample.Dial(ctx, func(e udpecho.Config) (s *quicgoexample.Socket, err error) {
+			err = listen(lab, "cli", 0, func(u *net.UDPConn) error {
+				s, err = quicgoexample.NewSocket(u, udpsock.Family(family), e)
+				return err
+			})
+			return s, err
+		}, to, trust, cfg, watchTimers)
+		if err != nil {
+			return err
+		}
+		return quicSend(ctx, c.Conn, bytes)
+	}
+	t := &quic.Transport{}
+	if err := listen(lab, "cli", 0, func(u *net.UDPConn) error { t.Conn = u; return nil }); err != nil {
+		return err
+	}
+	defer func() { _ = t.Close(); _ = t.Conn.Close() }()
+	c, err := t.Dial(ctx, net.UDPAddrFromAddrPort(to), trust, cfg)
 	if err != nil {
-		rerr = nil
+		return err
 	}
-	return arrived(got, bytes, err, rerr)
+	return quicSend(ctx, c, bytes)
 }
 
 func quicReceive(ctx context.Context, l *quic.Listener, got io.Writer) error {
@@ -185,11 +230,7 @@ func quicReceive(ctx context.Context, l *quic.Listener, got io.Writer) error {
 	return s.Close() // tells the sender that all has arrived
 }
 
-func quicSend(ctx context.Context, t *quic.Transport, to netip.AddrPort, cfg *quic.Config, bytes int) error {
-	c, err := t.Dial(ctx, net.UDPAddrFromAddrPort(to), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"bulk"}}, cfg)
-	if err != nil {
-		return err
-	}
+func quicSend(ctx context.Context, c *quic.Conn, bytes int) error {
 	defer func() { _ = c.CloseWithError(0, "") }()
 	s, err := c.OpenStreamSync(ctx)
 	if err != nil {
@@ -228,6 +269,7 @@ func (n ngtcp2) send(ctx context.Context, lab *netlab.Lab, family, bytes int) er
 		host = "[" + host + "]"
 	}
 	cli := netlab.Command(ctx, n.client, "--quiet", idle, "--exit-on-all-streams-close", "--download="+down,
+		fmt.Sprintf("--max-stream-data-bidi-local=%d", inFlight), fmt.Sprintf("--max-stream-window=%d", inFlight),
 		from.Addr().String(), fmt.Sprint(port), fmt.Sprintf("https://%s:%d/%d", host, port, bytes))
 	if err := lab.Node("srv").Start(cli); err != nil {
 		return err
