@@ -120,7 +120,7 @@ func certificate(t *testing.T) (cert, key []byte) {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw})
 }
 
-// start runs the server on srv until the test ends, and waits until it listens.
+// start runs the server on srv until the test ends, and waits until it answers.
 func (s server) start(t *testing.T, lab *netlab.Lab) {
 	t.Helper()
 	node := lab.Node("srv")
@@ -159,6 +159,12 @@ func (s server) start(t *testing.T, lab *netlab.Lab) {
 			return err == nil && len(bytes.TrimSpace(out)) > 0
 		}, hangs, 20*time.Millisecond, "%s doesn't listen (%s): %s", s.name, family, &said)
 	}
+	// A server may open its sockets long before it reads from them.
+	srv, _ := lab.Addr("srv", 4)
+	require.Eventually(t, func() bool {
+		_, _, err := lab.Node("cli").Run(ctx, program, "probe", "--method", s.method, "--max", "1228", srv.String())
+		return err == nil
+	}, hangs, 20*time.Millisecond, "%s doesn't answer: %s", s.name, &said)
 }
 
 // syncBuffer is a buffer that a child may write to while the test reads.
