@@ -23,8 +23,7 @@ test: ## every test; run as root, with the packages of `make packages`
 
 .PHONY: packages
 packages: ## install the Debian packages that the tests use (root)
-	apt-get update -qq
-	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$(grep -v '^#' .ci/packages)
+	@.ci/install
 
 .PHONY: race
 race: ## the tests of everything but the namespaces, with the race detector (needs a C compiler)
