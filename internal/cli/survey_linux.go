@@ -2,6 +2,7 @@ package cli
 
 import (
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"pathmtu/probe/survey"
 	"pathmtu/probe/survey/surveyor"
@@ -67,6 +68,23 @@ Exit codes: 0 every target has a verdict, 1 some has none or the survey was inte
 		},
 	}
 	f := cmd.Flags()
+	o.addPlan(f)
+	f.StringVar(&o.shard, "shard", "0/1", "measure part I of N: I/N, with the same --seed for all")
+	f.IntVar(&o.batch, "batch", defaultBatch, "lines of targets that are held, and merged, at once")
+	f.StringVarP(&o.output, "output", "o", "-", "file of results; - for standard output, without --resume")
+	f.StringVar(&o.checkpoint, "checkpoint", "", "file that says how far it is (default: the output's name and .checkpoint)")
+	f.StringVar(&o.metadata, "metadata", "", "file with the record of the run (default: the output's name and .meta.json)")
+	f.BoolVar(&o.resume, "resume", false, "go on from the checkpoint")
+	f.StringVar(&o.device, "interface", "", "interface that packets must leave by")
+	f.StringSliceVar(&o.source, "source", nil, "source address, one for each family")
+	f.StringVar(&o.vantage, "vantage", hostname(), "name of the place that is measured from")
+	f.StringVar(&o.metrics, "metrics", "", "address to serve Prometheus metrics at, such as localhost:9100")
+	cmd.AddCommand(newSurveyServeCommand(), newSurveyWorkCommand(), newSurveyStatusCommand(), newSurveyCancelCommand())
+	return cmd
+}
+
+// addPlan adds what decides which targets are measured, and how.
+func (o *surveyFlags) addPlan(f *pflag.FlagSet) {
 	f.StringArrayVarP(&o.inputs, "input", "i", nil, "file with a target a line, - for standard input; may be repeated")
 	f.StringArrayVar(&o.allow, "allowlist", nil, "file with the only addresses and prefixes that may be probed, in zmap's format")
 	f.StringArrayVar(&o.block, "blocklist", nil, "file with addresses and prefixes that must not be probed, in zmap's format")
@@ -93,18 +111,7 @@ Exit codes: 0 every target has a verdict, 1 some has none or the survey was inte
 	f.DurationVar(&o.cfg.Gap, "gap", 0, "least time between two packets to a host (0: 200ms; udp to IPv4: 1.05s)")
 	f.IntVar(&o.cfg.Window, "window", survey.DefaultWindow, "hosts that are measured at the same time")
 	f.Uint64Var(&o.seed, "seed", 0, "of the order (default: drawn anew)")
-	f.StringVar(&o.shard, "shard", "0/1", "measure part I of N: I/N, with the same --seed for all")
-	f.IntVar(&o.batch, "batch", defaultBatch, "lines of targets that are held, and merged, at once")
-	f.StringVarP(&o.output, "output", "o", "-", "file of results; - for standard output, without --resume")
-	f.StringVar(&o.checkpoint, "checkpoint", "", "file that says how far it is (default: the output's name and .checkpoint)")
-	f.StringVar(&o.metadata, "metadata", "", "file with the record of the run (default: the output's name and .meta.json)")
-	f.BoolVar(&o.resume, "resume", false, "go on from the checkpoint")
-	f.StringVar(&o.device, "interface", "", "interface that packets must leave by")
-	f.StringSliceVar(&o.source, "source", nil, "source address, one for each family")
-	f.StringVar(&o.vantage, "vantage", hostname(), "name of the place that is measured from")
-	f.StringVar(&o.metrics, "metrics", "", "address to serve Prometheus metrics at, such as localhost:9100")
 	f.BoolVar(&o.lab, "lab", false, "allow special-purpose addresses; only in a network namespace of its own")
-	return cmd
 }
 
 // surveyFiles are the files beside the results.

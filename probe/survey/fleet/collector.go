@@ -359,3 +359,6 @@ func (t Totals) Places() []string {
 	slices.Sort(out)
 	return out
 }
+
+// SetOutput says where records go, before Run.
+func (c *Collector) SetOutput(out Output) { c.out = out }
