@@ -27,6 +27,7 @@ type used struct {
 	wall, cpu time.Duration
 	rss       int64
 	out       []byte
+	errOut    string
 }
 
 // mostRun bounds a program that is measured.
@@ -43,13 +44,22 @@ func runUsed(ctx context.Context, lab *internet.Lab, name string, args ...string
 	if err := lab.Start(cmd); err != nil {
 		return used{}, err
 	}
-	err := cmd.Wait()
-	u := used{wall: time.Since(start), out: out.Bytes()}
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	var u used
+	var err error
+	// What wait4(2) says of memory begins with that of this process.
+	for waiting := true; waiting; {
+		select {
+		case err = <-done:
+			waiting = false
+		case <-time.After(50 * time.Millisecond):
+			u.rss = max(u.rss, peakRSS(cmd.Process.Pid))
+		}
+	}
+	u.wall, u.out, u.errOut = time.Since(start), out.Bytes(), errOut.String()
 	if s := cmd.ProcessState; s != nil {
 		u.cpu = s.UserTime() + s.SystemTime()
-		if r, ok := s.SysUsage().(*syscall.Rusage); ok {
-			u.rss = r.Maxrss << 10
-		}
 	}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.ExitCode() == exitNotMeasured {
@@ -212,6 +222,51 @@ func scoreMemory(ctx context.Context, lab *internet.Lab, dir string) (*memorySco
 	}
 	m.PerActive = float64(m.PeakRSS-m.BaseRSS) / float64(m.Active)
 	return m, nil
+}
+
+// rateTargets are as many as a tool sends one small packet to, for its rate.
+const rateTargets = "10.0.0.0/13"
+
+// scoreRates measures how fast the survey and zmap send one small packet to each
+// of many targets.
+func scoreRates(ctx context.Context, lab *internet.Lab, dir string) ([]rateScore, error) {
+	const n = 1 << 19
+	found := filepath.Join(dir, "rate.jsonl")
+	// The attribution makes the first small packet as large as the largest size
+	// to try: a survey is one packet to each target then, as an ICMP scan is.
+	u, err := runUsed(ctx, lab, "/proc/self/exe", "survey", "--lab", "--rate", "0", "--bandwidth", "0", "--net-rate", "0", "--max", "68", "--attribution", "https://example.net/probing",
+		"--tries", "1", "--timeout", "500ms", "--cooldown", "500ms", "--window", strconv.Itoa(1<<20), "--output", found, rateTargets)
+	if err != nil {
+		return nil, err
+	}
+	m, err := surveyor.ReadMeta(found + ".meta.json")
+	if err != nil {
+		return nil, err
+	}
+	all := []rateScore{newRate("survey", m.Status.Packets, u)}
+	if _, err := exec.LookPath("zmap"); err != nil {
+		return all, nil
+	}
+	none := filepath.Join(dir, "none")
+	if err := os.WriteFile(none, []byte("255.255.255.255/32\n"), 0o600); err != nil {
+		return nil, err
+	}
+	u, err = runUsed(ctx, lab, "zmap", "-M", "icmp_echoscan", "-i", internet.Device, "-S", internet.Source4.String(), "-G", internet.GatewayMAC().String(),
+		"-r", "0", "-B", "0", "-c", "1", "-b", none, "-o", "/dev/null", "-q", rateTargets)
+	if err != nil {
+		return nil, err
+	}
+	return append(all, newRate("zmap", n, u)), nil
+}
+
+// newRate leaves out the half second and the second that the tools wait for
+// answers in the end.
+func newRate(tool string, packets uint64, u used) rateScore {
+	wait := 500 * time.Millisecond
+	if tool == "zmap" {
+		wait = time.Second
+	}
+	return rateScore{Tool: tool, Packets: packets, PerSecond: float64(packets) / (u.wall - wait).Seconds(), PerCPU: float64(packets) / u.cpu.Seconds()}
 }
 
 // peakRSS returns the most memory that a process held so far; 0: not known.

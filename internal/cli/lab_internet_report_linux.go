@@ -68,6 +68,14 @@ func runScore(ctx context.Context, cmd *cobra.Command, w *internet.World, o *sco
 		say("memory: %d targets in progress: %d MiB at most, %d MiB more than with one target, %.0f bytes each",
 			m.Active, m.PeakRSS>>20, (m.PeakRSS-m.BaseRSS)>>20, m.PerActive)
 	}
+	if o.rates {
+		if rep.Rates, err = scoreRates(ctx, lab, dir); err != nil {
+			return err
+		}
+		for _, r := range rep.Rates {
+			say("%-8s %d small probes: %.0f a second, %.0f a CPU second", r.Tool, r.Packets, r.PerSecond, r.PerCPU)
+		}
+	}
 	rep.Use = lab.Usage()
 	if o.out != "" {
 		if err := writeScore(o, &rep, dir); err != nil {
@@ -92,6 +100,9 @@ func writeScore(o *scoreFlags, rep *scoreReport, dir string) error {
 	}
 	if out, err := exec.Command("scamper", "-v").CombinedOutput(); err == nil {
 		m.Scamper = firstLine(string(out))
+	}
+	if out, err := exec.Command("zmap", "--version").CombinedOutput(); err == nil {
+		m.Zmap = firstLine(string(out))
 	}
 	metas, err := filepath.Glob(filepath.Join(dir, "found*.meta.json"))
 	if err != nil {

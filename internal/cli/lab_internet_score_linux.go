@@ -19,6 +19,7 @@ type scoreFlags struct {
 	rate     float64
 	sample   int
 	memory   bool
+	rates    bool
 	out      string
 	prior    string
 	seed     uint64
@@ -58,6 +59,7 @@ It fails if a path MTU is above the truth, or if less than 99 % is right.`,
 	f.Float64Var(&s.rate, "rate", 20000, "packets a second")
 	f.IntVar(&s.sample, "sample", 100, "hosts of each family that scamper measures too (0: none)")
 	f.BoolVar(&s.memory, "memory", false, "also measure the memory of a million targets in progress")
+	f.BoolVar(&s.rates, "rates", false, "also measure how fast small probes are sent")
 	f.StringVar(&s.out, "out", "", "folder for the score, its manifest and the records")
 	f.StringVar(&s.prior, "prior", "", "prior for the survey")
 	f.Uint64Var(&s.seed, "order", 1, "seed of the survey's order")

@@ -116,7 +116,7 @@ func (p *pool) find(n number) int32 {
 
 // add returns a new target with the address.
 func (p *pool) add(n number) int32 {
-	if 2*(p.n+1) > len(p.table) {
+	if 4*(p.n+1) > 3*len(p.table) {
 		p.grow()
 	}
 	id := p.free

@@ -2,6 +2,7 @@ package internet
 
 import (
 	"encoding/binary"
+	"net"
 	"net/netip"
 	"time"
 
@@ -20,6 +21,9 @@ var (
 	gatewayMAC = [6]byte{0x02, 0, 0x5e, 0, 0, 0xfe}
 	scannerMAC = [6]byte{0x02, 0, 0x5e, 0, 0, 0x01}
 )
+
+// GatewayMAC returns the link-layer address of the first router.
+func GatewayMAC() net.HardwareAddr { return gatewayMAC[:] }
 
 const (
 	etherHeader = 14
