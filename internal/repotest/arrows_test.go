@@ -42,7 +42,7 @@ var arrows = []arrow{
 	{from: "internal/netlab", ours: []string{"results"}, others: []string{"any"}},
 	{from: "internal/pathsim", ours: []string{"plpmtud"}, others: []string{"any"}},
 	{from: "internal/cli", ours: []string{""}, others: []string{"any"}},
-	{from: "docs/examples/cmd/sidebyside", ours: []string{"docs/examples", "plpmtud", "internal/netlab"}, others: []string{"any"}},
+	{from: "docs/examples/cmd/sidebyside", ours: []string{"docs/examples", "plpmtud", "plpmtud/udpsock", "plpmtud/udpecho", "internal/netlab"}, others: []string{"any"}},
 	{from: "docs/examples", ours: []string{"plpmtud", "plpmtud/udpsock", "plpmtud/udpecho"}, others: []string{"any"}},
 	{from: "cmd", ours: []string{"internal/cli"}},
 	{from: "netns-tests", ours: []string{""}, others: []string{"any"}},
