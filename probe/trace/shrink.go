@@ -88,7 +88,7 @@ func (t *Trace) shrinkStep() bool {
 			}
 			b := s.bisect
 			*s = steps{pass: s.pass}
-			t.shrank(Shrink{Hop: b.lo, Next: b.hi, MTU: s.pass, Fails: b.size, Refused: b.refused || t.named(b.lo, s.pass)})
+			t.shrank(Shrink{Hop: b.lo, Next: b.hi, MTU: s.pass, Fails: b.size, Refused: b.refused || t.speaks(b.lo)})
 			if b.lo == 0 || len(t.shrinks) >= mostShrinks || t.repeated(s.pass) {
 				*s = steps{}
 				return true
@@ -151,9 +151,9 @@ func (t *Trace) hints(mtu int) (out []int) {
 	return out
 }
 
-// named says whether the router at a hop named this MTU.
-func (t *Trace) named(hop, mtu int) bool {
-	return slices.ContainsFunc(t.claims, func(c claim) bool { return t.claimHop(c) == hop && c.mtu == mtu })
+// speaks says whether the router at a hop sent Packet Too Big, whatever it named.
+func (t *Trace) speaks(hop int) bool {
+	return slices.ContainsFunc(t.claims, func(c claim) bool { return hop != 0 && t.claimHop(c) == hop })
 }
 
 // claim is one router's claim of one MTU.

@@ -106,14 +106,19 @@ func TestLiars(t *testing.T) {
 			lie  int
 			want results.Grade
 		}{{1300, results.Understated}, {1450, results.Overstated}, {-1, results.Zero}, {50, results.TooSmall}, {1500, results.NotSmaller}} {
-			s := path(t, v6, simHop{mtu: 1500}, simHop{mtu: 1413, lie: c.lie}, simHop{mtu: 1500})
-			r, _ := s.run(s.config(1500))
-			rec := record(t, s, r)
-			require.NotNil(t, rec.PMTU, "%v: %s", c, rec.Error)
-			assert.Equal(t, 1413, *rec.PMTU, "%v", c)
-			assert.Equal(t, 2, rec.Bottleneck.Hop, "%v", c)
-			require.NotEmpty(t, rec.PTB, "%v", c)
-			assert.Equal(t, c.want, rec.PTB[0].Grade, "%+v", rec.PTB)
+			for at := range 3 {
+				hops := plainHops(3)
+				hops[at].mtu, hops[at].lie = 1413, c.lie
+				s := path(t, v6, hops...)
+				r, _ := s.run(s.config(1500))
+				rec := record(t, s, r)
+				require.NotNil(t, rec.PMTU, "%v: %s", c, rec.Error)
+				assert.Equal(t, 1413, *rec.PMTU, "%v", c)
+				assert.Equal(t, results.OK, rec.Verdict, "%v after hop %d", c, at+1)
+				assert.Equal(t, at+1, rec.Bottleneck.Hop, "%v", c)
+				require.NotEmpty(t, rec.PTB, "%v", c)
+				assert.Equal(t, c.want, rec.PTB[0].Grade, "%+v", rec.PTB)
+			}
 		}
 	})
 }
