@@ -77,21 +77,32 @@ func (b *Backend) Lease(ctx context.Context, survey, vantage string, wait time.D
 	return l, nil
 }
 
-// fetch waits for messages; none is no error.
+// fetch returns the messages that are there, and waits for one if there is
+// none; none after that is no error.
 func fetch(ctx context.Context, c jetstream.Consumer, most int, wait time.Duration) ([]jetstream.Msg, error) {
-	batch, err := c.Fetch(most, jetstream.FetchMaxWait(wait))
-	if err != nil {
-		return nil, err
+	for _, ask := range []func() (jetstream.MessageBatch, error){
+		func() (jetstream.MessageBatch, error) { return c.FetchNoWait(most) },
+		func() (jetstream.MessageBatch, error) { return c.Fetch(1, jetstream.FetchMaxWait(wait)) },
+	} {
+		batch, err := ask()
+		if err != nil {
+			return nil, err
+		}
+		var out []jetstream.Msg
+		for m := range batch.Messages() {
+			out = append(out, m)
+		}
+		if len(out) > 0 {
+			return out, nil // also when more failed: these are ours now
+		}
+		if err := batch.Error(); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			return nil, err
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 	}
-	var out []jetstream.Msg
-	for m := range batch.Messages() {
-		out = append(out, m)
-	}
-	// Messages that were fetched are handed on, also when more failed.
-	if err := batch.Error(); len(out) == 0 && err != nil && !errors.Is(err, context.DeadlineExceeded) {
-		return nil, err
-	}
-	return out, ctx.Err()
+	return nil, nil
 }
 
 // Depth implements fleet.Queue.
