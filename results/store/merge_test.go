@@ -28,7 +28,7 @@ func merged(t require.TestingT, m *Merger, shards ...[]*results.Record) []*resul
 
 // few makes targets and times that meet often.
 func few(t *rapid.T) []*results.Record {
-	all := draws(t, 8)
+	all := draws(t, 7)
 	for _, r := range all {
 		r.Target = rapid.SampledFrom([]string{"192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:DB8:0::1", "host", "HOST."}).Draw(t, "name")
 		r.Time = time.Unix(rapid.Int64Range(0, 2).Draw(t, "when"), 0).UTC()
@@ -44,7 +44,7 @@ func TestMergeProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := few(t), few(t)
 		by := rapid.Bool().Draw(t, "by vantage")
-		small := func() *Merger { return &Merger{ByVantage: by, Batch: rapid.IntRange(1, 4).Draw(t, "batch")} }
+		small := func() *Merger { return &Merger{ByVantage: by, Batch: rapid.IntRange(4, 9).Draw(t, "batch")} }
 		m := &Merger{ByVantage: by}
 		want := merged(t, m, a, b)
 
