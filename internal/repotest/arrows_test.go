@@ -29,6 +29,7 @@ var arrows = []arrow{
 	{from: "hbh", ours: []string{"internal/ip6"}, others: []string{"golang.org/x/time"}},
 	{from: "truncate", ours: []string{"internal/ip6"}, others: []string{"golang.org/x/time"}},
 	{from: "results", others: []string{"any"}},
+	{from: "probe/survey/fleet", ours: []string{"probe/survey", "plpmtud", "results"}, others: []string{"github.com/nats-io", "github.com/klauspost/compress", "golang.org/x/sys"}},
 	{from: "probe/survey", ours: []string{"probe", "plpmtud", "results", "internal/ip6"}, others: []string{"any"}},
 	{from: "probe", ours: []string{"plpmtud", "hbh", "truncate", "results", "internal/ip6"}, others: []string{"golang.org/x/net"}},
 	{from: "internal/ip6/ip6test", ours: []string{"internal/ip6", "internal/netlab/labtest"}, others: []string{"github.com/google/gopacket"}},
