@@ -2,6 +2,7 @@ package netnstests
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"pathmtu/hbh"
 	"pathmtu/hbh/hbhsock"
@@ -40,6 +42,9 @@ func newOptionConn(t *testing.T, node *netlab.LiveNode, addr netip.AddrPort, lin
 		if c.UDPConn, err = net.ListenUDP("udp6", net.UDPAddrFromAddrPort(addr)); err != nil {
 			return err
 		}
+		if err = widen(c.UDPConn); err != nil {
+			return err
+		}
 		c.u, err = hbhsock.NewUDP(c.UDPConn)
 		return err
 	}))
@@ -47,6 +52,20 @@ func newOptionConn(t *testing.T, node *netlab.LiveNode, addr netip.AddrPort, lin
 	c.host, err = hbh.NewHost(hbh.HostConfig{Flow: hbh.FlowConfig{LinkMTU: link, WithData: true}})
 	require.NoError(t, err)
 	return c
+}
+
+// widen makes room for what arrives while a slow machine does something else:
+// what overflows would look like loss on the path.
+func widen(c *net.UDPConn) error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var set error
+	err = raw.Control(func(fd uintptr) {
+		set = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 16<<20)
+	})
+	return errors.Join(err, set)
 }
 
 func (c *optionConn) key(remote netip.AddrPort) hbh.Key {
@@ -127,11 +146,11 @@ type appClient struct {
 	events  []plpmtud.Event
 }
 
-func newAppClient(t *testing.T, pc *optionConn, to netip.AddrPort, useHints bool) *appClient {
+func newAppClient(t *testing.T, pc *optionConn, to netip.AddrPort, useHints bool, timeout time.Duration) *appClient {
 	a := &appClient{t: t, pc: pc, to: to, sent: map[string]int{}, asked: map[string]time.Time{}}
 	var err error
 	a.conn, err = udpecho.Wrap(pc, udpecho.Config{
-		Max: 9000, ProbeTimeout: time.Second, ConfirmInterval: 2 * time.Second, RaiseInterval: time.Hour, IdleAfter: time.Minute,
+		Max: 9000, ProbeTimeout: timeout, ConfirmInterval: 5 * time.Second, RaiseInterval: 10 * time.Second, IdleAfter: time.Minute,
 		Trace: func(_ netip.AddrPort, e plpmtud.Event) {
 			a.mu.Lock()
 			a.events = append(a.events, e)
@@ -246,7 +265,7 @@ func (a *appClient) lostRequests() {
 // largest size each tenth time.
 func (a *appClient) until(what string, f func() bool) {
 	a.t.Helper()
-	end := time.Now().Add(40 * time.Second)
+	end := time.Now().Add(2 * time.Minute)
 	for i := 0; !f(); i++ {
 		require.True(a.t, time.Now().Before(end), "%s: %+v, %+v", what, a.conn.Status(a.to), a.conn.Stats())
 		size := appHeader
@@ -255,7 +274,7 @@ func (a *appClient) until(what string, f func() bool) {
 		}
 		a.send(size)
 		a.lostRequests()
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(tick)
 	}
 }
 
@@ -335,14 +354,21 @@ func TestSignalUDPApplication(t *testing.T) {
 			to := netip.AddrPortFrom(srv, 6000)
 			appServer(t, newOptionConn(t, ch.lab.Node("srv"), to, c.mtus[len(c.mtus)-1]))
 			pc := newOptionConn(t, ch.lab.Node("cli"), netip.AddrPortFrom(ch.cli, 6000), c.mtus[0])
-			app := newAppClient(t, pc, to, c.hints)
+			// Where nothing is to be lost, a slow machine is waited for.
+			timeout := time.Second
+			if c.atOnce {
+				timeout = 10 * time.Second
+			}
+			app := newAppClient(t, pc, to, c.hints, timeout)
 			app.until("greeting", func() bool { return app.conn.Status(to).Answers })
 			app.open(c.mtus[0])
 			truth := ch.truth()
 			app.until("search", func() bool {
 				return app.conn.Status(to).State == plpmtud.SearchComplete && near(app.mtu(), truth)
 			})
+			app.mu.Lock()
 			app.largest = 0
+			app.mu.Unlock()
 			app.until("data of that size", func() bool { app.mu.Lock(); defer app.mu.Unlock(); return near(app.largest, truth) })
 
 			app.mu.Lock()

@@ -64,7 +64,7 @@ func TestTruncateForged(t *testing.T) {
 	t.Parallel()
 	th := newTheatre(t, "")
 	local := netip.AddrPortFrom(th.vic, 5000)
-	src := newCutSource(t, th.lab.Node("vic"), "to-r1", local, th.host, 9000)
+	src := newCutSource(t, th.lab.Node("vic"), "to-r1", local, th.host, 9000, patiently)
 	src.search()
 	src.delivers()
 	require.Equal(t, 1500, src.path.MTU())

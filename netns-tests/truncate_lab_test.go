@@ -15,6 +15,10 @@ import (
 	"pathmtu/truncate"
 )
 
+// patiently is the time after which a probe counts as lost where none is to be:
+// a slow machine is waited for.
+const patiently = 10 * time.Second
+
 // cutSource is a source of ours: it marks its datagrams as eligible, searches
 // the path MTU by sending them to an echo port, and believes the ICMPv6 errors
 // that come back as package truncate says.
@@ -44,18 +48,18 @@ type cutSource struct {
 const cutOverhead = ip6.HeaderLen + 8 + 8
 
 // newCutSource makes a source in a node; iface is where its packets leave.
-func newCutSource(t *testing.T, node *netlab.LiveNode, iface string, local, remote netip.AddrPort, firstHop int) *cutSource {
+func newCutSource(t *testing.T, node *netlab.LiveNode, iface string, local, remote netip.AddrPort, firstHop int, timeout time.Duration) *cutSource {
 	t.Helper()
-	return cutSourceOver(t, newSender(t, node), newTap(t, node, iface), local, remote, firstHop)
+	return cutSourceOver(t, newSender(t, node), newTap(t, node, iface), local, remote, firstHop, timeout)
 }
 
-func cutSourceOver(t *testing.T, s *sender, w *tap, local, remote netip.AddrPort, firstHop int) *cutSource {
+func cutSourceOver(t *testing.T, s *sender, w *tap, local, remote netip.AddrPort, firstHop int, timeout time.Duration) *cutSource {
 	c := &cutSource{t: t, s: s, w: w, local: local, remote: remote, firstHop: firstHop,
 		sent: map[uint64]plpmtud.ProbeID{}, token: uint64(time.Now().UnixNano()) | 1<<63}
 	var err error
 	c.path, err = plpmtud.New(plpmtud.Config{
 		Overhead: cutOverhead, Base: 1280 - cutOverhead, Min: 1280 - cutOverhead, Max: firstHop - cutOverhead,
-		Layer: plpmtud.Unacknowledged, ProbeTimeout: time.Second, RaiseInterval: time.Hour, ConfirmInterval: 30 * time.Minute,
+		Layer: plpmtud.Unacknowledged, ProbeTimeout: timeout, RaiseInterval: time.Hour, ConfirmInterval: 30 * time.Minute,
 		Trace: func(e plpmtud.Event) {
 			c.events = append(c.events, e)
 			if e.Kind == plpmtud.ProbeSent {
@@ -168,7 +172,7 @@ func (c *cutSource) search() {
 
 func (c *cutSource) until(what string, f func() bool) {
 	c.t.Helper()
-	for end := time.Now().Add(40 * time.Second); !f(); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); !f(); time.Sleep(2 * time.Millisecond) {
 		require.True(c.t, time.Now().Before(end), "%s: %v at %d, probes %v, notices %+v", what, c.path.State(), c.path.MTU(), c.sizes, c.notices)
 		c.step()
 	}

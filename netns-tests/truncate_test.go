@@ -33,7 +33,6 @@ func TestTruncatePath(t *testing.T) {
 		muted        []int // routers whose errors r1, a kernel router, drops
 		router, dest bool  // who tells
 		silent       bool  // nobody does
-		most         int   // probes
 	}{
 		{name: "both tell", mtus: []int{9000, 9000, 1500}, hops: []string{hopKernel, hopAFPacket}, conf: cutting, router: true, dest: true},
 		{name: "router's filtered", mtus: []int{9000, 9000, 1500}, hops: []string{hopKernel, hopAFPacket}, conf: cutting, muted: []int{2}, dest: true},
@@ -57,7 +56,11 @@ func TestTruncatePath(t *testing.T) {
 				}
 				runIn(t, ch.lab.Node("r1"), "nft", fmt.Sprintf("add rule inet mute through ip6 saddr { 2001:db8:%d::2, 2001:db8:7%d::1 } icmpv6 type packet-too-big counter drop", i, i))
 			}
-			src := newCutSource(t, ch.lab.Node("cli"), "to-r1", netip.AddrPortFrom(ch.cli, 5000), ch.hostPort(), c.mtus[0])
+			timeout := patiently
+			if c.silent {
+				timeout = time.Second
+			}
+			src := newCutSource(t, ch.lab.Node("cli"), "to-r1", netip.AddrPortFrom(ch.cli, 5000), ch.hostPort(), c.mtus[0], timeout)
 			src.send(src.datagram(9000, 0)) // data at the first hop's MTU: S8
 			src.search()
 			src.delivers()
@@ -98,7 +101,7 @@ func TestTruncateUnawareDestination(t *testing.T) {
 	}))
 	defer c.Close()
 	require.NoError(t, c.SetReadDeadline(time.Now().Add(soonest)))
-	src := newCutSource(t, ch.lab.Node("cli"), "to-r1", netip.AddrPortFrom(ch.cli, 5000), to, 9000)
+	src := newCutSource(t, ch.lab.Node("cli"), "to-r1", netip.AddrPortFrom(ch.cli, 5000), to, 9000, patiently)
 	peer, err := truncate.NewPeer(truncate.PeerConfig{})
 	require.NoError(t, err)
 	src.send(src.datagram(1500, 0))
@@ -133,7 +136,7 @@ func TestTruncateECMP(t *testing.T) {
 	s, w := newSender(t, lab.Node("cli")), newTap(t, lab.Node("cli"), "to-r0")
 	found := map[int]int{}
 	for i := range 16 {
-		src := cutSourceOver(t, s, w, netip.AddrPortFrom(cli, uint16(5000+i)), netip.AddrPortFrom(host, 7), 9000)
+		src := cutSourceOver(t, s, w, netip.AddrPortFrom(cli, uint16(5000+i)), netip.AddrPortFrom(host, 7), 9000, patiently)
 		src.search()
 		src.delivers()
 		assert.NotZero(t, src.notices.Destination)
