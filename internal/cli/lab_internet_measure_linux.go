@@ -34,10 +34,11 @@ type used struct {
 const mostRun = 2 * time.Hour
 
 // runUsed runs a program in the namespace to its end and measures it.
-func runUsed(ctx context.Context, lab *internet.Lab, name string, args ...string) (used, error) {
+func runUsed(ctx context.Context, lab *internet.Lab, dir, name string, args ...string) (used, error) {
 	ctx, cancel := context.WithTimeout(ctx, mostRun)
 	defer cancel()
 	cmd := netlab.Command(ctx, name, args...)
+	cmd.Dir = dir // so that names in records are short
 	var out, errOut bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errOut
 	start := time.Now()
@@ -89,12 +90,16 @@ func scoreSurvey(ctx context.Context, lab *internet.Lab, w *internet.World, o *s
 	}
 	args := []string{
 		"survey", "--lab", "--method", o.method, "--rate", fmt.Sprint(o.rate), "--bandwidth", "0", "--net-rate", "0",
-		"--seed", fmt.Sprint(o.seed), "--input", list, "--output", found,
+		"--seed", fmt.Sprint(o.seed), "--input", filepath.Base(list), "--output", filepath.Base(found),
 	}
 	if o.prior != "" {
-		args = append(args, "--prior", o.prior)
+		name, err := filepath.Abs(o.prior)
+		if err != nil {
+			return s, err
+		}
+		args = append(args, "--prior", name)
 	}
-	u, err := runUsed(ctx, lab, "/proc/self/exe", args...)
+	u, err := runUsed(ctx, lab, dir, "/proc/self/exe", args...)
 	if err != nil {
 		return s, err
 	}
@@ -161,7 +166,7 @@ func scoreScamper(ctx context.Context, lab *internet.Lab, w *internet.World, fam
 	if err := writeLines(list, hosts); err != nil {
 		return s, err
 	}
-	u, err := runUsed(ctx, lab, "scamper", "-p", "10000", "-c", "trace -M -P udp-paris -w 1 -q 2", "-f", list)
+	u, err := runUsed(ctx, lab, dir, "scamper", "-p", "10000", "-c", "trace -M -P udp-paris -w 1 -q 2", "-f", filepath.Base(list))
 	if err != nil {
 		return s, err
 	}
@@ -192,7 +197,7 @@ func scoreScamper(ctx context.Context, lab *internet.Lab, w *internet.World, fam
 // prefix, so that their list takes no memory.
 func scoreMemory(ctx context.Context, lab *internet.Lab, dir string) (*memoryScore, error) {
 	const active = 1_000_000
-	base, err := runUsed(ctx, lab, "/proc/self/exe", "survey", "--lab", "10.0.0.1")
+	base, err := runUsed(ctx, lab, dir, "/proc/self/exe", "survey", "--lab", "10.0.0.1")
 	if err != nil {
 		return nil, err
 	}
@@ -234,7 +239,7 @@ func scoreRates(ctx context.Context, lab *internet.Lab, dir string) ([]rateScore
 	found := filepath.Join(dir, "rate.jsonl")
 	// The attribution makes the first small packet as large as the largest size
 	// to try: a survey is one packet to each target then, as an ICMP scan is.
-	u, err := runUsed(ctx, lab, "/proc/self/exe", "survey", "--lab", "--rate", "0", "--bandwidth", "0", "--net-rate", "0", "--max", "68", "--attribution", "https://example.net/probing",
+	u, err := runUsed(ctx, lab, dir, "/proc/self/exe", "survey", "--lab", "--rate", "0", "--bandwidth", "0", "--net-rate", "0", "--max", "68", "--attribution", "https://example.net/probing",
 		"--tries", "1", "--timeout", "500ms", "--cooldown", "500ms", "--window", strconv.Itoa(1<<20), "--output", found, rateTargets)
 	if err != nil {
 		return nil, err
@@ -251,7 +256,7 @@ func scoreRates(ctx context.Context, lab *internet.Lab, dir string) ([]rateScore
 	if err := os.WriteFile(none, []byte("255.255.255.255/32\n"), 0o600); err != nil {
 		return nil, err
 	}
-	u, err = runUsed(ctx, lab, "zmap", "-M", "icmp_echoscan", "-i", internet.Device, "-S", internet.Source4.String(), "-G", internet.GatewayMAC().String(),
+	u, err = runUsed(ctx, lab, dir, "zmap", "-M", "icmp_echoscan", "-i", internet.Device, "-S", internet.Source4.String(), "-G", internet.GatewayMAC().String(),
 		"-r", "0", "-B", "0", "-c", "1", "-b", none, "-o", "/dev/null", "-q", rateTargets)
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,7 +34,9 @@ func runScore(ctx context.Context, cmd *cobra.Command, w *internet.World, o *sco
 	}
 	defer func() { err = errors.Join(err, lab.Close()) }()
 	rep := scoreReport{Internet: w.Config(), Ratio: map[int]float64{}}
-	say := func(format string, args ...any) { _, _ = fmt.Fprintf(cmd.OutOrStdout(), format+"\n", args...) }
+	var said strings.Builder
+	out := io.MultiWriter(cmd.OutOrStdout(), &said)
+	say := func(format string, args ...any) { _, _ = fmt.Fprintf(out, format+"\n", args...) }
 	wrong := false
 	for _, family := range o.families {
 		hosts, err := hostsOf(w, family, o.number)
@@ -78,7 +81,7 @@ func runScore(ctx context.Context, cmd *cobra.Command, w *internet.World, o *sco
 	}
 	rep.Use = lab.Usage()
 	if o.out != "" {
-		if err := writeScore(o, &rep, dir); err != nil {
+		if err := writeScore(o, &rep, said.String(), dir); err != nil {
 			return err
 		}
 	}
@@ -90,15 +93,21 @@ func runScore(ctx context.Context, cmd *cobra.Command, w *internet.World, o *sco
 
 // writeScore records a score: numbers, how they came about, and the records of
 // each run.
-func writeScore(o *scoreFlags, rep *scoreReport, dir string) error {
+func writeScore(o *scoreFlags, rep *scoreReport, text, dir string) error {
 	if err := os.MkdirAll(o.out, 0o755); err != nil {
 		return err
 	}
 	m := scoreManifest{
 		Tool: toolVersion(), Args: os.Args[1:], Time: time.Now().UTC().Format(time.RFC3339), Go: goVersion(),
-		CPUs: onlineCPUs(), Kernel: kernelName(), CPU: cpuModel(), Load: loadAverage(), Files: []string{"score.json"},
+		CPUs: onlineCPUs(), Kernel: kernelName(), CPU: cpuModel(), Load: loadAverage(), Files: []string{"score.json", "score.txt"},
 	}
-	if out, err := exec.Command("scamper", "-v").CombinedOutput(); err == nil {
+	if err := os.WriteFile(filepath.Join(o.out, "score.txt"), []byte(text), 0o644); err != nil {
+		return err
+	}
+	if out, err := exec.Command("git", "rev-parse", "HEAD").Output(); err == nil {
+		m.Commit = firstLine(string(out))
+	}
+	if out, _ := exec.Command("scamper", "-v").CombinedOutput(); len(out) > 0 { // it exits with an error
 		m.Scamper = firstLine(string(out))
 	}
 	if out, err := exec.Command("zmap", "--version").CombinedOutput(); err == nil {

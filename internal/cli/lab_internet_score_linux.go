@@ -185,6 +185,7 @@ func hostsOf(w *internet.World, family, n int) ([]netip.Addr, error) {
 // scoreManifest says how a score came about.
 type scoreManifest struct {
 	Tool    string   `json:"tool"`
+	Commit  string   `json:"commit,omitempty"` // of the sources in the current folder, if they are under git
 	Args    []string `json:"args"`
 	Time    string   `json:"time"`
 	Go      string   `json:"go"`
