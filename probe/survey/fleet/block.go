@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"sync"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -62,29 +64,37 @@ func (b *Block) Encode() ([]byte, error) {
 	if len(b.Records) > MostBlock {
 		return nil, fmt.Errorf("fleet: block of %d records, want at most %d", len(b.Records), MostBlock)
 	}
-	var out bytes.Buffer
-	z, err := zstd.NewWriter(&out, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest))
-	if err != nil {
+	var text bytes.Buffer
+	if err := json.NewEncoder(&text).Encode(b); err != nil {
 		return nil, err
 	}
-	if err := json.NewEncoder(z).Encode(b); err != nil {
-		return nil, err
-	}
-	w := results.NewWriter(z)
+	w := results.NewWriter(&text)
 	for _, r := range b.Records {
 		if err := w.Write(r); err != nil {
 			return nil, err
 		}
 	}
-	if err := z.Close(); err != nil { // not before all is in out
+	z, err := packer()
+	if err != nil {
 		return nil, err
 	}
-	return out.Bytes(), nil
+	return z.EncodeAll(text.Bytes(), nil), nil
 }
+
+// packer and unpacker of blocks are for any number of goroutines: making one
+// costs more than a block.
+var (
+	packer   = sync.OnceValues(func() (*zstd.Encoder, error) { return zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest)) })
+	unpacker = sync.OnceValues(func() (*zstd.Decoder, error) { return zstd.NewReader(nil, zstd.WithDecoderMaxMemory(mostBlock)) })
+)
 
 // DecodeBlock reads a packed block.
 func DecodeBlock(packed []byte) (*Block, error) {
-	raw, err := unpack(packed, mostBlock)
+	z, err := unpacker()
+	if err != nil {
+		return nil, err
+	}
+	raw, err := z.DecodeAll(packed, nil)
 	if err != nil {
 		return nil, fmt.Errorf("fleet: block: %w", err)
 	}
@@ -96,15 +106,18 @@ func DecodeBlock(packed []byte) (*Block, error) {
 	if err := json.Unmarshal(head, b); err != nil {
 		return nil, fmt.Errorf("fleet: block: %w", err)
 	}
-	for line := range bytes.Lines(rest) {
-		if len(b.Records) == MostBlock {
-			return nil, fmt.Errorf("fleet: block of more than %d records", MostBlock)
+	in := results.NewReader(bytes.NewReader(rest))
+	for {
+		r, err := in.Read()
+		if errors.Is(err, io.EOF) {
+			return b, nil
 		}
-		r, err := results.NewReader(bytes.NewReader(line)).Read()
 		if err != nil {
 			return nil, fmt.Errorf("fleet: block: record %d: %w", len(b.Records), err)
 		}
+		if len(b.Records) == MostBlock {
+			return nil, fmt.Errorf("fleet: block of more than %d records", MostBlock)
+		}
 		b.Records = append(b.Records, r)
 	}
-	return b, nil
 }
