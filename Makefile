@@ -51,3 +51,21 @@ bench-router: ## packets per second of each datapath beside kernel forwarding (r
 .PHONY: sim
 sim: ## the search and detector tables, printed and kept in results/
 	$(GO) run ./internal/pathsim/cmd/sim -out results/$(DATE)-sim
+
+.PHONY: compare
+compare: ## ways of path MTU discovery over one set of networks, printed and kept in results/ (root)
+	$(GO) run ./cmd/pmtu lab compare --out results/$(DATE)-compare
+
+.PHONY: survey-score
+survey-score: ## survey a simulated Internet of 100 000 hosts a family, and score it against its truth (root; scamper)
+	$(GO) run ./cmd/pmtu lab internet score -n 100000 --memory --rates --out results/$(DATE)-survey
+
+.PHONY: sidebyside
+sidebyside: ## this library, quic-go and ngtcp2 on the same paths, printed and kept in results/ (root; Debian's ngtcp2-client)
+	$(GO) run ./docs/examples/cmd/sidebyside -out results/$(DATE)-embed
+
+.PHONY: pictures
+pictures: build ## the pictures of docs/report.md (root)
+	bin/pmtu lab internet targets -n 3000 > bin/pictures.list
+	bin/pmtu lab internet run -- bin/pmtu survey --lab --no-attribution --rate 3000 --net-rate 0 --seed 1 --vantage lab -i bin/pictures.list | bin/pmtu report --plots bin/pictures >/dev/null
+	cp bin/pictures/coverage.svg bin/pictures/ptb.svg docs/pictures/
