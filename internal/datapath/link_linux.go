@@ -14,8 +14,6 @@ const (
 	etherIPv6 = 0x86dd
 	// ipv6Len is the length of an IPv6 header.
 	ipv6Len = 40
-	// maxIPv6 is the longest IPv6 packet without a jumbogram.
-	maxIPv6 = ipv6Len + 65535
 )
 
 // linkInfo looks the interface up in the namespace of the calling thread.

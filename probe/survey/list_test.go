@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -177,7 +178,7 @@ func TestOriginsProperty(t *testing.T) {
 				continue
 			}
 			routes = append(routes, route{p, uint32(i + 1)})
-			text.WriteString(p.String() + " " + string(rune('a'-'a'+'0'+(i+1)/10)) + string(rune('0'+(i+1)%10)) + "\n")
+			text.WriteString(p.String() + " " + strconv.Itoa(i+1) + "\n")
 		}
 		o, err := ReadOrigins("test", strings.NewReader(text.String()))
 		require.NoError(t, err)

@@ -22,7 +22,6 @@ type target struct {
 	soft2 uint16 // the same for a larger one
 	hint  uint16 // that a router named, and that is to be tried; 0: none
 	claim uint16 // that a router named last
-	about uint16 // size of the packet that it was about
 	list  uint16 // that it is in
 
 	seq    uint8 // number of the last packet

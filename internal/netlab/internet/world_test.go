@@ -82,7 +82,7 @@ func probeOf(t testing.TB, dst netip.Addr, size, ttl, port int, df bool) []byte 
 		} else {
 			icmp := &layers.ICMPv6{TypeCode: layers.CreateICMPv6TypeCode(128, 0)}
 			require.NoError(t, icmp.SetNetworkLayerForChecksum(ip))
-			body = append([]byte{0, 7, 0, 9}, body[:len(body)]...)
+			body = append([]byte{0, 7, 0, 9}, body...)
 			carry = append(carry, icmp)
 		}
 		network = ip

@@ -136,7 +136,7 @@ func TestThreePlaces(t *testing.T) {
 	one.done = nil
 
 	server := spawn(t, "server", p.server.Start, append([]string{
-		"survey", "serve", "--vantages", "a,b,c", "--rate", "240", "--shard-size", "40", "--lease", "4s",
+		"survey", "serve", "--vantages", "a,b,c", "--rate", "150", "--shard-size", "40", "--lease", "4s",
 		"--listen", "0.0.0.0:4222", "--insecure", "-o", out,
 	}, how...)...)
 	var workers []*process
@@ -206,8 +206,8 @@ func disturb(t *testing.T, p *places, server *process, workers []*process, compl
 	}
 	did := map[string]int{}
 	const most = 9 // disturbances; then it may end
-	for k := 0; ; k++ {
-		if !wait(3 * time.Second) {
+	for k, ended := 0, false; !ended; k++ {
+		if ended = !wait(3 * time.Second); ended {
 			break
 		}
 		if k >= most || complete() {
@@ -217,11 +217,10 @@ func disturb(t *testing.T, p *places, server *process, workers []*process, compl
 		switch k % 3 {
 		case 0:
 			workers[i].kill()
-			if !wait(time.Second) {
-				return
-			}
-			workers[i].run()
 			did["worker killed"]++
+			if ended = !wait(time.Second); !ended {
+				workers[i].run()
+			}
 		case 1:
 			server.kill()
 			time.Sleep(time.Duration(random.IntN(1000)) * time.Millisecond)
@@ -229,14 +228,11 @@ func disturb(t *testing.T, p *places, server *process, workers []*process, compl
 			did["server killed"]++
 		case 2:
 			p.cut(t, i, false)
-			more := wait(7 * time.Second) // longer than a lease, or not
+			ended = !wait(7 * time.Second) // longer than a lease, or not
 			p.cut(t, i, true)
-			if !more {
-				return
-			}
 			did["cable cut"]++
 		}
 	}
 	t.Logf("%v", did)
-	assert.Len(t, did, 3, "each kind of disturbance at least once: %v", did)
+	require.Len(t, did, 3, "each kind of disturbance at least once: %v", did)
 }

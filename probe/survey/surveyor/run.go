@@ -174,7 +174,7 @@ func (s *surveyor) loop(ctx context.Context) error {
 		}
 		if packets >= busy {
 			poll(nil, least)
-		} else if d := s.engine.Next(now).Sub(time.Now()); d > 0 {
+		} else if d := time.Until(s.engine.Next(now)); d > 0 {
 			s.Conn.wait(min(max(d, least), most))
 		}
 	}
