@@ -132,16 +132,14 @@ func parentOf(pid int) int {
 // parseBits reads a number with K, M or G.
 func parseBits(s string) (float64, error) {
 	factor := 1.0
-	switch {
-	case strings.HasSuffix(s, "K"):
-		factor = 1e3
-	case strings.HasSuffix(s, "M"):
-		factor = 1e6
-	case strings.HasSuffix(s, "G"):
-		factor = 1e9
+	digits := s
+	for suffix, f := range map[string]float64{"K": 1e3, "M": 1e6, "G": 1e9} {
+		if d, ok := strings.CutSuffix(s, suffix); ok {
+			digits, factor = d, f
+		}
 	}
-	v, err := strconv.ParseFloat(strings.TrimRight(s, "KMG"), 64)
-	if err != nil || v < 0 || v*factor > 1e12 {
+	v, err := strconv.ParseFloat(digits, 64)
+	if err != nil || !(v >= 0 && v*factor <= 1e12) {
 		return 0, fmt.Errorf("%q is no number of bits", s)
 	}
 	return v * factor, nil
