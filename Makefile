@@ -49,8 +49,8 @@ bench-router: ## packets per second of each datapath beside kernel forwarding (r
 	PMTU_BENCH_REALTIME=1 $(GO) test ./internal/datapath -run '^$$' -bench Throughput -benchtime 1x -timeout 20m
 
 .PHONY: sim
-sim: ## the search and detector tables, printed and kept in results/
-	$(GO) run ./internal/pathsim/cmd/sim -out results/$(DATE)-sim
+sim: ## the search and detector tables, printed and kept in results/; PRIOR=FILE adds a measured prior
+	$(GO) run ./internal/pathsim/cmd/sim -out results/$(DATE)-sim $(if $(PRIOR),-prior $(PRIOR))
 
 .PHONY: compare
 compare: ## ways of path MTU discovery over one set of networks, printed and kept in results/ (root)
@@ -58,7 +58,7 @@ compare: ## ways of path MTU discovery over one set of networks, printed and kep
 
 .PHONY: survey-score
 survey-score: ## survey a simulated Internet of 100 000 hosts a family, and score it against its truth (root; scamper)
-	$(GO) run ./cmd/pmtu lab internet score -n 100000 --memory --rates --out results/$(DATE)-survey
+	$(GO) run ./cmd/pmtu lab internet score -n 100000 --rate 25000 --sample 150 --memory --rates --out results/$(DATE)-survey
 
 .PHONY: sidebyside
 sidebyside: ## this library, quic-go and ngtcp2 on the same paths, printed and kept in results/ (root; Debian's ngtcp2-client)

@@ -30,19 +30,27 @@ func Priors(names ...string) ([]NamedPrior, error) {
 	}
 	var list []NamedPrior
 	for _, name := range names {
-		file := filepath.Join(root, priorDir, "prior-"+strings.ToLower(name)+".txt")
-		f, err := os.Open(file)
+		p, err := ReadPrior(name, filepath.Join(root, priorDir, "prior-"+strings.ToLower(name)+".txt"))
 		if err != nil {
 			return nil, err
 		}
-		p, err := plpmtud.ParsePrior(f)
-		f.Close()
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
-		}
-		list = append(list, NamedPrior{name, p})
+		list = append(list, p)
 	}
 	return list, nil
+}
+
+// ReadPrior reads a prior from a file, such as "pmtu report --prior" writes.
+func ReadPrior(name, file string) (NamedPrior, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return NamedPrior{}, err
+	}
+	defer f.Close()
+	p, err := plpmtud.ParsePrior(f)
+	if err != nil {
+		return NamedPrior{}, fmt.Errorf("%s: %w", file, err)
+	}
+	return NamedPrior{name, p}, nil
 }
 
 // moduleRoot returns the nearest directory with a go.mod, from the working

@@ -19,6 +19,7 @@ func main() {
 	quick := flag.Bool("quick", false, "a small run, for a look")
 	seed := flag.Uint64("seed", 1, "of all that is random")
 	out := flag.String("out", "", "folder to record the run in (default results/DATE-sim; \"-\": nowhere)")
+	prior := flag.String("prior", "", "file with a measured prior, to evaluate the searches under it too")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		fmt.Fprintf(os.Stderr, "sim: unexpected argument %q\n", flag.Arg(0))
@@ -33,14 +34,14 @@ func main() {
 	if *out == "" {
 		*out = filepath.Join("results", now.Format(time.DateOnly)+"-sim")
 	}
-	if err := run(scale, *quick, *out, now); err != nil {
+	if err := run(scale, *quick, *out, *prior, now); err != nil {
 		fmt.Fprintln(os.Stderr, "sim:", err)
 		os.Exit(1)
 	}
 }
 
-func run(scale compare.Scale, quick bool, out string, now time.Time) error {
-	tables, err := compute(scale)
+func run(scale compare.Scale, quick bool, out, prior string, now time.Time) error {
+	tables, err := compute(scale, prior)
 	if err != nil {
 		return err
 	}
@@ -57,10 +58,17 @@ func run(scale compare.Scale, quick bool, out string, now time.Time) error {
 	return nil
 }
 
-func compute(scale compare.Scale) ([]*compare.Table, error) {
+func compute(scale compare.Scale, measured string) ([]*compare.Table, error) {
 	priors, err := compare.Priors("A", "B", "C")
 	if err != nil {
 		return nil, err
+	}
+	if measured != "" {
+		p, err := compare.ReadPrior("own", measured)
+		if err != nil {
+			return nil, err
+		}
+		priors = append(priors, p)
 	}
 	jumbo, err := compare.Priors("D")
 	if err != nil {

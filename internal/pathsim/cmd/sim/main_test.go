@@ -16,8 +16,9 @@ import (
 )
 
 func TestRecordedRun(t *testing.T) {
+	const measured = "testdata/measured.txt"
 	scale := compare.Scale{Seed: 5, Packets: 300, Seeds: 1, Runs: 20}
-	tables, err := compute(scale)
+	tables, err := compute(scale, measured)
 	require.NoError(t, err)
 	dir := filepath.Join(t.TempDir(), "run")
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -36,6 +37,7 @@ func TestRecordedRun(t *testing.T) {
 		require.NoError(t, err)
 		if !strings.HasSuffix(name, ".csv") {
 			assert.Contains(t, string(content), "False black-hole verdicts")
+			assert.Contains(t, string(content), "own L=1.25", "the measured prior")
 			continue
 		}
 		rows, err := csv.NewReader(strings.NewReader(string(content))).ReadAll()
@@ -46,7 +48,7 @@ func TestRecordedRun(t *testing.T) {
 		}
 	}
 
-	again, err := compute(scale)
+	again, err := compute(scale, measured)
 	require.NoError(t, err)
 	assert.Equal(t, tables, again, "the same seed, the same tables")
 }
