@@ -12,7 +12,9 @@ import (
 // does when it isn't IPv6, or goes to a multicast, link-local or local address.
 
 // programLicense is what the programs declare to the kernel, which lends its
-// route lookup only to programs that may also be used under the GPL.
+// route lookup only to programs that may also be used under the GPL. The eBPF
+// programs of this package, and they alone, may be used under the MIT licence or
+// the GNU GPL, version 2, as well as under Apache-2.0.
 const programLicense = "Dual MIT/GPL"
 
 // Offsets in an Ethernet frame with an IPv6 header.
