@@ -24,6 +24,7 @@ import (
 	"pathmtu/hbh"
 	"pathmtu/hbh/hbhsock"
 	"pathmtu/internal/netlab"
+	"pathmtu/internal/netlab/labtest"
 )
 
 // service is a verb of the program that runs in a node until it is told to end.
@@ -298,9 +299,7 @@ func TestRouterVerbWrongUse(t *testing.T) {
 // Without privileges: exit code 3, what is missing, and what works.
 func TestRouterVerbWithoutPrivilege(t *testing.T) {
 	t.Parallel()
-	if os.Getuid() != 0 {
-		t.Skip("needs root, to become another user")
-	}
+	labtest.Need(t, os.Getuid() == 0, "root, to become another user")
 	cmd := exec.Command(program, "router", "--datapath", "tun", "--port", "pmtutst0")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	out, err := cmd.CombinedOutput()
@@ -315,30 +314,44 @@ func TestRouterVerbWithoutPrivilege(t *testing.T) {
 // the kernel there doesn't forward.
 func TestRouterVerbInUserNamespace(t *testing.T) {
 	t.Parallel()
-	if os.Getuid() != 0 {
-		t.Skip("needs root, to become another user")
-	}
+	labtest.Need(t, os.Getuid() == 0, "root, to become another user")
+	// run starts the verb as another user, in a user namespace of its own, and ends
+	// it once it has said that it is ready, if it gets that far.
 	run := func(forwarding string) (string, error) {
 		script := `ip link add va type veth peer name vb && ip link set va up && ip link set vb up &&
 			ip addr add 2001:db8:5::1/64 dev va nodad && sysctl -qw net.ipv6.conf.va.forwarding=` + forwarding + ` &&
-			exec timeout -k 5 -s TERM 1 ` + program + ` router --port va`
-		cmd := exec.Command("unshare", "--map-root-user", "--net", "sh", "-c", script)
+			exec ` + program + ` router --port va`
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, "unshare", "--map-root-user", "--net", "sh", "-c", script)
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-		out, err := cmd.CombinedOutput()
-		return string(out), err
+		r, w := io.Pipe()
+		cmd.Stdout, cmd.Stderr = w, w
+		require.NoError(t, cmd.Start())
+		said := make(chan string)
+		go func() {
+			var out strings.Builder
+			for lines := bufio.NewScanner(r); lines.Scan(); {
+				out.WriteString(lines.Text() + "\n")
+				if strings.Contains(lines.Text(), "router: va: afpacket, MTU 1500") {
+					_ = cmd.Process.Signal(syscall.SIGTERM)
+				}
+			}
+			said <- out.String()
+		}()
+		err := cmd.Wait()
+		_ = w.Close()
+		return <-said, err
 	}
 	out, err := run("0")
-	if strings.Contains(out, "unshare failed") {
-		t.Skipf("this kernel lets no user create a user namespace: %s", out)
-	}
-	var exit *exec.ExitError
-	require.ErrorAs(t, err, &exit, out)
-	assert.Equal(t, 124, exit.ExitCode(), "ended by the timeout, not by itself: %s", out)
+	labtest.Need(t, !strings.Contains(out, "unshare failed"), "a kernel that lets users create user namespaces")
+	require.NoError(t, err, "ended by the signal, gracefully: %s", out)
 	assert.Contains(t, out, "trying afpacket")
 	assert.Contains(t, out, "router: va: afpacket, MTU 1500")
 	assert.Contains(t, out, "0 packets forwarded", "a graceful end")
 
 	out, err = run("1")
+	var exit *exec.ExitError
 	require.ErrorAs(t, err, &exit, out)
 	assert.Equal(t, 3, exit.ExitCode(), "the kernel would forward each packet too: %s", out)
 }
