@@ -246,6 +246,9 @@ func TestTruncateChecksums(t *testing.T) {
 			assert.Equal(t, binary.BigEndian.Uint32(syn[4:])+1+uint32(mtu-68), binary.BigEndian.Uint32(reset.Packet[48:]), "it counts the bytes that are left")
 
 			var cut []ip6.Packet
+			w.await(t, "the cut TCP segment", func(q tapped) bool {
+				return !q.out && q.NextHeader() == ip6.ProtoDestOpts && upperOf(q.Packet).Proto == ip6.ProtoTCP
+			})
 			for _, q := range w.packets() {
 				if !q.out && q.NextHeader() == ip6.ProtoDestOpts {
 					cut = append(cut, q.Packet)
