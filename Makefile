@@ -19,7 +19,7 @@ build: ## the program, as bin/pmtu
 
 .PHONY: test
 test: ## every test; run as root, with the packages of `make packages`
-	$(GO) test -timeout 20m ./...
+	@.ci/test
 
 .PHONY: packages
 packages: ## install the Debian packages that the tests use (root)

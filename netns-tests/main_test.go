@@ -23,7 +23,7 @@ var program string
 
 // patience is how many paths stand at the same time. The tests wait for
 // timeouts nearly all the time, so this has little to do with processors.
-const patience = "12"
+const patience = "8"
 
 func TestMain(m *testing.M) {
 	flag.Parse()

@@ -98,12 +98,13 @@ func TestTraceBottleneck(t *testing.T) {
 		} {
 			t.Run(fmt.Sprintf("r%d/%v", at, c.ptb), func(t *testing.T) {
 				t.Parallel()
-				lab := build(t, chainOf(at, c.ptb))
 				for _, family := range []int{4, 6} {
 					for _, as := range []*syscall.Credential{nil, {Uid: 65534, Gid: 65534}} {
 						if as != nil && at%2 == 0 {
 							continue
 						}
+						// A network for each run: the target rations its ICMP errors.
+						lab := build(t, chainOf(at, c.ptb))
 						what := fmt.Sprintf("IPv%d, %v", family, as)
 						r, o := runTrace(t, lab, family, as, "--tcp-port", "0", "--no-options")
 						require.NotNil(t, r.PMTU, "%s: %s%s", what, o.stdout, o.stderr)
