@@ -68,7 +68,8 @@ func TestSignalDropped(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "kept", string(buf[:n]))
 	assert.Equal(t, hbh.Observed{}, ob)
-	assert.Contains(t, runIn(t, ch.lab.Node("r2"), "nft", "list table inet sig"), "counter packets 1 ")
+	// The kernel's own multicast reports carry the header too.
+	assert.Regexp(t, "counter packets [1-9]", runIn(t, ch.lab.Node("r2"), "nft", "list table inet sig"))
 }
 
 // A tunnel whose router takes part reports the MTU inside the tunnel: VXLAN over
