@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pathmtu/internal/netlab"
+	"pathmtu/internal/netlab/labtest"
 	"pathmtu/internal/router"
 )
 
@@ -34,12 +35,7 @@ var modes = []mode{{"afpacket", KindAFPacket, false}, {"afxdp", KindAFXDP, false
 // buildLab stands up cli -- r1 -- srv, where the kernel of r1 doesn't forward.
 func buildLab(t *testing.T, left, right int) *netlab.Lab {
 	t.Helper()
-	if !netlab.Capable() {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("needs root or capabilities for namespaces")
-		}
-		t.Skip("needs root or capabilities for namespaces")
-	}
+	labtest.Need(t, netlab.Capable(), "root or capabilities for namespaces")
 	top := netlab.Chain("dp", netlab.PTB{}, left, right)
 	for i := range top.Nodes {
 		if top.Nodes[i].Name == "r1" {

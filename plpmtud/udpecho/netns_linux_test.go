@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pathmtu/internal/netlab"
+	"pathmtu/internal/netlab/labtest"
 	"pathmtu/plpmtud"
 	"pathmtu/plpmtud/udpecho"
 	"pathmtu/plpmtud/udpsock"
@@ -30,12 +30,7 @@ var fast = udpecho.Config{
 
 func build(t *testing.T, topology netlab.Topology) *netlab.Lab {
 	t.Helper()
-	if !netlab.Capable() {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("needs CAP_NET_ADMIN and CAP_SYS_ADMIN for network namespaces")
-		}
-		t.Skip("needs CAP_NET_ADMIN and CAP_SYS_ADMIN for network namespaces")
-	}
+	labtest.Need(t, netlab.Capable(), "CAP_NET_ADMIN and CAP_SYS_ADMIN for network namespaces")
 	lab, err := netlab.Build(t.Context(), topology)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, lab.Close()) })

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pathmtu/internal/netlab"
+	"pathmtu/internal/netlab/labtest"
 	"pathmtu/plpmtud/udpsock"
 )
 
@@ -23,12 +24,7 @@ const (
 // build stands a topology up for one test.
 func build(t *testing.T, topology netlab.Topology) *netlab.Lab {
 	t.Helper()
-	if !netlab.Capable() {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("needs CAP_NET_ADMIN and CAP_SYS_ADMIN for network namespaces")
-		}
-		t.Skip("needs CAP_NET_ADMIN and CAP_SYS_ADMIN for network namespaces")
-	}
+	labtest.Need(t, netlab.Capable(), "CAP_NET_ADMIN and CAP_SYS_ADMIN for network namespaces")
 	lab, err := netlab.Build(t.Context(), topology)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, lab.Close()) })
