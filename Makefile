@@ -45,8 +45,8 @@ bench: ## the benchmarks, printed and kept in results/
 	@.ci/bench results/$(DATE)-bench
 
 .PHONY: bench-router
-bench-router: ## packets per second of each datapath beside kernel forwarding (root; takes both CPUs for some minutes)
-	PMTU_BENCH_REALTIME=1 $(GO) test ./internal/datapath -run '^$$' -bench Throughput -benchtime 1x -timeout 20m
+bench-router: ## packets per second of each datapath beside kernel forwarding, printed and kept in results/ (root; takes both CPUs for some minutes)
+	@.ci/bench-router results/$(DATE)-router
 
 .PHONY: sim
 sim: ## the search and detector tables, printed and kept in results/; PRIOR=FILE adds a measured prior

@@ -3,6 +3,7 @@ package datapath
 import (
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -99,8 +100,14 @@ type generator struct {
 	to   MAC
 	fd   int // of a packet socket on a TUN interface; -1: none
 
+	steady chan struct{} // closed when the rate can be measured, for frames
 	thread pinned
 }
+
+// framesCall is how long one call of the kernel that makes frames should last.
+// The kernel waits for an RCU grace period, some tens of milliseconds, at the
+// end of each; what is measured must therefore lie inside one call.
+const framesCall = 1500 * time.Millisecond
 
 func newGenerator(b *testing.B, lab *netlab.Lab, ifname string, frames bool, size int) *generator {
 	src, dst := netip.MustParseAddr("2001:db8:1::1"), netip.MustParseAddr("2001:db8:2::2")
@@ -114,7 +121,7 @@ func newGenerator(b *testing.B, lab *netlab.Lab, ifname string, frames bool, siz
 	p = append(p, udp...)
 	require.True(b, ip6.Packet(p).SetChecksum(ip6.Limits{}))
 
-	g := &generator{fd: -1}
+	g := &generator{fd: -1, steady: make(chan struct{})}
 	if ifname == "tuna" {
 		g.data = p
 		require.NoError(b, lab.Node("cli").Do(func() (err error) {
@@ -176,7 +183,8 @@ func newGenerator(b *testing.B, lab *netlab.Lab, ifname string, frames bool, siz
 
 // run sends from the first CPU until stop is closed or throughputMost packets
 // were sent.
-func (g *generator) run(b *testing.B, ns *netlab.Namespace, stop <-chan struct{}) (n uint64) {
+func (g *generator) run(b *testing.B, ns *netlab.Namespace, stop <-chan struct{}) {
+	n := 0
 	err := ns.Do(func() error {
 		defer g.thread.enter()()
 		for n < throughputMost {
@@ -184,6 +192,9 @@ func (g *generator) run(b *testing.B, ns *netlab.Namespace, stop <-chan struct{}
 			case <-stop:
 				return nil
 			default:
+			}
+			if g.prog != nil {
+				return g.runFrames(stop)
 			}
 			if g.fd >= 0 {
 				// A TUN interface has no ring; a full queue drops.
@@ -193,19 +204,11 @@ func (g *generator) run(b *testing.B, ns *netlab.Namespace, stop <-chan struct{}
 				n += throughputChunk
 				continue
 			}
-			if g.prog == nil {
-				for range throughputChunk {
-					// A full ring is the kernel's answer to being too fast.
-					g.sock.Send(g.data, g.to)
-				}
-				_ = g.sock.Flush()
-				n += throughputChunk
-				continue
+			for range throughputChunk {
+				// A full ring is the kernel's answer to being too fast.
+				g.sock.Send(g.data, g.to)
 			}
-			_, err := g.prog.Run(&ebpf.RunOptions{Data: g.data, Repeat: throughputChunk, Flags: unix.BPF_F_TEST_XDP_LIVE_FRAMES, BatchSize: 64})
-			if err != nil {
-				return err
-			}
+			_ = g.sock.Flush()
 			n += throughputChunk
 		}
 		<-stop
@@ -214,7 +217,33 @@ func (g *generator) run(b *testing.B, ns *netlab.Namespace, stop <-chan struct{}
 	if err != nil {
 		b.Errorf("generator: %v", err)
 	}
-	return n
+}
+
+// runFrames resolves the next hop and finds the rate with short calls, and then
+// makes one call that lasts about framesCall.
+func (g *generator) runFrames(stop <-chan struct{}) error {
+	call := func(n uint32) error {
+		_, err := g.prog.Run(&ebpf.RunOptions{Data: g.data, Repeat: n, Flags: unix.BPF_F_TEST_XDP_LIVE_FRAMES, BatchSize: 64})
+		return err
+	}
+	// The first packets wait for Neighbor Discovery.
+	for range 10 {
+		if err := call(throughputChunk); err != nil {
+			return err
+		}
+	}
+	const sample = 1 << 19
+	start := time.Now()
+	if err := call(sample); err != nil {
+		return err
+	}
+	n := float64(sample) * float64(framesCall) / float64(time.Since(start))
+	close(g.steady)
+	if err := call(uint32(min(n, throughputMost))); err != nil {
+		return err
+	}
+	<-stop
+	return nil
 }
 
 func (g *generator) close() {

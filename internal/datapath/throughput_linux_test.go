@@ -23,7 +23,7 @@ import (
 //
 //	go test ./internal/datapath -run '^$' -bench Throughput -benchtime 1x
 //
-// With PMTU_BENCH_REALTIME=1 it takes both CPUs from everything else meanwhile.
+// With PMTU_BENCH_REALTIME=1, as make bench-router runs it, it takes both CPUs from everything else meanwhile.
 //
 //	generator (cli) --veth-- router (r1) --veth-- counter (srv)
 //
@@ -175,9 +175,12 @@ func measure(b *testing.B, m mode, frames bool, size int) (rate, share float64) 
 	defer g.close()
 
 	stop := make(chan struct{})
-	sent := make(chan uint64)
-	go func() { sent <- g.run(b, lab.Node("cli").Namespace, stop) }()
+	sent := make(chan struct{})
+	go func() { defer close(sent); g.run(b, lab.Node("cli").Namespace, stop) }()
 	waitRate(b, count)
+	if frames {
+		<-g.steady
+	}
 	time.Sleep(100 * time.Millisecond)
 	forwarder := router
 	if m.kind == "" || m.kind == kindDrop || m.fast {
