@@ -34,7 +34,7 @@ var arrows = []arrow{
 	{from: "probe", ours: []string{"plpmtud", "hbh", "truncate", "results", "internal/ip6"}, others: []string{"golang.org/x/net"}},
 	{from: "internal/ip6/ip6test", ours: []string{"internal/ip6", "internal/netlab/labtest"}, others: []string{"github.com/google/gopacket"}},
 	{from: "internal/ip6"},
-	{from: "internal/router", ours: []string{"hbh", "truncate", "internal/ip6"}, others: []string{"golang.org/x/time"}},
+	{from: "internal/router", ours: []string{"hbh", "truncate", "internal/ip6"}, others: []string{"golang.org/x/time", "github.com/gaissmai/bart"}},
 	{from: "internal/host", ours: []string{"hbh", "truncate", "internal/ip6", "plpmtud/udpopt"}},
 	{from: "internal/rawsock", ours: []string{"internal/ip6"}, others: []string{"any"}},
 	{from: "internal/datapath", ours: []string{"internal/ip6", "internal/router"}, others: []string{"any"}},

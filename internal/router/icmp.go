@@ -19,8 +19,8 @@ func (r *Router) fail(v *Verdict, p ip6.Packet, in int, typ, code uint8, param u
 		r.counter.ICMPSilent++
 		return
 	}
-	hi, lo := binary.BigEndian.Uint64(p[8:]), binary.BigEndian.Uint64(p[16:])
-	route := r.table.lookup(hi, lo)
+	hi := binary.BigEndian.Uint64(p[8:])
+	route := r.table.Lookup(p.Src())
 	src := r.source(in)
 	if hi>>54 == linkLocal {
 		// The sender is on the link that the packet came from.

@@ -128,7 +128,7 @@ func (r *Router) decide(pkt []byte, in int, now time.Time) (v Verdict) {
 		v.Reason = BadDestination
 		return v
 	}
-	route := r.table.lookup(dstHi, dstLo)
+	route := r.table.Lookup(p.Dst())
 	if route == nil || route.Kind == Unicast && uint(route.Out) >= uint(len(r.cfg.Ports)) {
 		v.Reason = NoRoute
 		r.fail(&v, p, in, ip6.TypeDestinationUnreachable, ip6.CodeNoRoute, 0, now)

@@ -69,6 +69,15 @@ func TestTableFirstOfEqualPrefixesCounts(t *testing.T) {
 	assert.Equal(t, 1, table.Lookup(p.Addr()).Out)
 }
 
+// A destination that looks like an IPv4 address is an IPv6 one all the same.
+func TestTableIPv4MappedDestination(t *testing.T) {
+	table, err := NewTable([]Route{{Prefix: netip.MustParsePrefix("::/0"), Out: 3}})
+	require.NoError(t, err)
+	route := table.Lookup(netip.MustParseAddr("::ffff:192.0.2.1"))
+	require.NotNil(t, route)
+	assert.Equal(t, 3, route.Out)
+}
+
 func TestTableRefuses(t *testing.T) {
 	for _, r := range []Route{
 		{},
