@@ -3,6 +3,8 @@ package ip6_test
 import (
 	"testing"
 
+	"github.com/google/gopacket"
+	"github.com/google/gopacket/layers"
 	"github.com/stretchr/testify/assert"
 
 	"pathmtu/internal/ip6"
@@ -63,23 +65,33 @@ func TestNoAllocations(t *testing.T) {
 	}
 }
 
+// BenchmarkWalk reads all headers and options of a packet, and lets gopacket
+// read the same packet, as a measure.
 func BenchmarkWalk(b *testing.B) {
-	plain := ip6test.Sized(1500, ip6.ProtoUDP, ip6test.UDP)
-	full := fullPacket()
-	b.Run("plain", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			p, _ := ip6.Parse(plain)
-			readAll(p)
-		}
-	})
-	b.Run("hop-by-hop and destination options", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			p, _ := ip6.Parse(full)
-			readAll(p)
-		}
-	})
+	for _, c := range []struct {
+		name string
+		p    ip6.Packet
+	}{
+		{"plain", ip6test.Sized(1500, ip6.ProtoUDP, ip6test.UDP)},
+		{"hop-by-hop and destination options", fullPacket()},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				p, _ := ip6.Parse(c.p)
+				readAll(p)
+			}
+		})
+		b.Run(c.name+", gopacket", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				p := gopacket.NewPacket(c.p, layers.LayerTypeIPv6, gopacket.DecodeOptions{NoCopy: true})
+				if p.TransportLayer() == nil {
+					b.Fatal(p.ErrorLayer())
+				}
+			}
+		})
+	}
 }
 
 func BenchmarkChecksum(b *testing.B) {
