@@ -49,7 +49,9 @@ func buildAndRun(m *testing.M) int {
 		return 1
 	}
 	program = filepath.Join(dir, "pmtu")
-	if out, err := exec.Command("go", "build", "-o", program, "pathmtu/cmd/pmtu").CombinedOutput(); err != nil {
+	build := exec.Command("go", "build", "-o", program, "pathmtu/cmd/pmtu")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is released
+	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build the program: %v\n%s", err, out)
 		return 1
 	}

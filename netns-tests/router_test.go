@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -95,6 +97,22 @@ func (s *service) end() (code int, out string) {
 	return s.cmd.ProcessState.ExitCode(), s.out.String()
 }
 
+// unprivileged checks that no thread of the service has a capability left.
+func (s *service) unprivileged() {
+	s.t.Helper()
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", s.cmd.Process.Pid))
+	require.NoError(s.t, err)
+	require.NotEmpty(s.t, threads)
+	for _, name := range threads {
+		text, err := os.ReadFile(name)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // the thread has ended
+		}
+		require.NoError(s.t, err)
+		assert.Regexp(s.t, `(?m)^CapEff:\s+0+$`, string(text))
+	}
+}
+
 // plain is cli -- r1 -- srv whose middle is no kernel router.
 func plain(t *testing.T, left, right int) *netlab.Lab {
 	top := netlab.Chain("svc", netlab.PTB{}, left, right)
@@ -171,6 +189,7 @@ func TestRouterVerb(t *testing.T) {
 				require.NoError(t, err)
 				return string(b)
 			}
+			s.unprivileged()
 			m := metrics()
 			assert.Contains(t, m, `pmtu_router_packets_total{reason="forwarded"} 2`)
 			assert.Contains(t, m, `pmtu_router_packets_total{reason="too_big"} 1`)
@@ -216,6 +235,7 @@ func TestHostVerbBehindRouterVerb(t *testing.T) {
 			u := carrier(t, lab.Node("cli"), "[2001:db8:1::1]:5000")
 			ob := ask(t, u, 1500, "[2001:db8:2::99]:7")
 			assert.Equal(t, hbh.Observed{Count: 1, Min: 1400, Rtn: 1400}, ob)
+			h.unprivileged()
 			code, _ := h.end()
 			assert.Zero(t, code)
 			assert.Contains(t, h.text(), "1 echo requests, 1 datagrams echoed, 1 answers with Min-PMTU")

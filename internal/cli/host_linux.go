@@ -114,6 +114,7 @@ func runHost(cmd *cobra.Command, o hostOptions) error {
 		return datapathError(err)
 	}
 	defer u.Close()
+	_ = dropPrivileges() // best effort: see its documentation
 	in := u.Ports()[0]
 	hc.LinkMTU, hc.MAC = in.MTU, in.MAC
 	if o.mtu != 0 {

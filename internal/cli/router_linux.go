@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pathmtu/internal/datapath"
+	"pathmtu/internal/rawsock"
 )
 
 // routerOptions are the flags of "pmtu router".
@@ -125,6 +126,8 @@ func runRouter(cmd *cobra.Command, o routerOptions) error {
 		}
 		defer stopMetrics()
 	}
+	// The same user must go on reading the configuration.
+	_ = rawsock.DropCapabilities() // best effort: see its documentation
 	for _, in := range u.Ports() {
 		say("%s: %s, MTU %d", in.Name, in.Kind, in.MTU)
 	}
