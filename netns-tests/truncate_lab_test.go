@@ -75,9 +75,7 @@ func cutSourceOver(t *testing.T, s *sender, w *tap, local, remote netip.AddrPort
 func (c *cutSource) datagram(n int, id plpmtud.ProbeID) ip6.Packet {
 	c.token++
 	c.sent[c.token] = id
-	body := make([]byte, n-cutOverhead)
-	binary.BigEndian.PutUint64(body, c.token)
-	p := udpPacket(c.local, c.remote, body)
+	p := c.unmarked(n)
 	if c.plain {
 		return p
 	}
@@ -85,6 +83,14 @@ func (c *cutSource) datagram(n int, id plpmtud.ProbeID) ip6.Packet {
 	require.Equal(c.t, truncate.Marked, why)
 	require.Len(c.t, m, n)
 	return m
+}
+
+// unmarked is the last token's datagram, which would have n bytes with
+// the option.
+func (c *cutSource) unmarked(n int) ip6.Packet {
+	body := make([]byte, n-cutOverhead)
+	binary.BigEndian.PutUint64(body, c.token)
+	return udpPacket(c.local, c.remote, body)
 }
 
 // udpPacket is a datagram with a good checksum.

@@ -5,22 +5,18 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"pathmtu/truncate"
 )
 
 // decodeOptions are the flags of "pmtu decode".
 type decodeOptions struct {
-	json     bool
-	count    int
-	link     string
-	signals  bool
-	revision string
-	codes    []string
+	json       bool
+	count      int
+	link       string
+	signals    bool
+	truncation truncationOptions
 }
 
 func newDecodeCommand() *cobra.Command {
@@ -43,41 +39,12 @@ Big, UDP Options, TCP MSS; and what is wrong with them.`,
 	f.IntVar(&o.count, "count", 0, "stop after this many packets (0: all)")
 	f.StringVar(&o.link, "link", "auto", "what hexadecimal packets start with: auto, ip or ether")
 	f.BoolVar(&o.signals, "signals", false, "only packets that say something about the path MTU")
-	f.StringVar(&o.revision, "truncate", "T1", "revision of packet truncation: T0 or T1")
-	f.StringSliceVar(&o.codes, "truncate-codes", nil, "option types Eligible,Truncated,Enhanced (default 0x1e,0x9e,0xbe)")
+	o.truncation.add(f)
 	return cmd
 }
 
-// reader checks the flags about truncation.
-func (o decodeOptions) reader() (r truncate.Reader, err error) {
-	switch o.revision {
-	case "T0":
-		r.Revision = truncate.T0
-	case "T1":
-	default:
-		return r, usagef("truncate %q: want T0 or T1", o.revision)
-	}
-	r.Codes = truncate.DefaultCodes
-	if len(o.codes) > 0 {
-		if len(o.codes) != 3 {
-			return r, usagef("truncate-codes %v: want three option types", o.codes)
-		}
-		for i, to := range []*uint8{&r.Codes.Eligible, &r.Codes.Truncated, &r.Codes.Enhanced} {
-			n, err := strconv.ParseUint(strings.TrimSpace(o.codes[i]), 0, 8)
-			if err != nil {
-				return r, usagef("truncate-codes %q: want 0 to 255", o.codes[i])
-			}
-			*to = uint8(n)
-		}
-	}
-	if err := r.Codes.Validate(); err != nil {
-		return r, usageError{err}
-	}
-	return r, nil
-}
-
 func runDecode(cmd *cobra.Command, o decodeOptions, args []string) error {
-	tr, err := o.reader()
+	tr, err := o.truncation.reader()
 	if err != nil {
 		return err
 	}

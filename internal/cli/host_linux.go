@@ -26,10 +26,14 @@ type hostOptions struct {
 	noHBH    bool
 	noUDPOpt bool
 	noCut    bool
+
+	truncation truncationOptions
 }
 
-func newHostCommand() *cobra.Command {
-	var o hostOptions
+func newHostCommand() *cobra.Command { return newHostCommandInto(new(hostOptions)) }
+
+// newHostCommandInto keeps its flags in o.
+func newHostCommandInto(o *hostOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "host --port INTERFACE --address ADDRESS",
 		Short: "Be an IPv6 host in user space that answers measurements",
@@ -44,7 +48,7 @@ verb; every packet that the kernel routes to it reaches the host.`,
 		Example: `  pmtu host --port eth0 --address 2001:db8::99
   pmtu host --datapath tun --port echo0 --address 2001:db8:e::1 --mtu 1500`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runHost(cmd, o) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return runHost(cmd, *o) },
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.iface, "port", "", "interface")
@@ -56,6 +60,7 @@ verb; every packet that the kernel routes to it reaches the host.`,
 	f.BoolVar(&o.noUDPOpt, "no-udp-options", false, "do not answer probes in UDP Options")
 	f.BoolVar(&o.noHBH, "no-min-pmtu", false, "do not know the option 0x30")
 	f.BoolVar(&o.noCut, "no-truncation", false, "do not know truncated packets: answer with a Parameter Problem")
+	o.truncation.add(f)
 	return cmd
 }
 
@@ -84,7 +89,10 @@ func (o hostOptions) config() (cfg datapath.UserRouterConfig, h host.Config, err
 	if o.mtu != 0 && (o.mtu < ip6.MinMTU || o.mtu > 65535) {
 		return cfg, h, usagef("mtu %d: want %d to 65535", o.mtu, ip6.MinMTU)
 	}
-	h.NoHopByHop, h.NoTruncation = o.noHBH, o.noCut
+	if h.Truncation, err = o.truncation.reader(); err != nil {
+		return cfg, h, err
+	}
+	h.NoHopByHop, h.NoTruncation, h.NoUDPOptions = o.noHBH, o.noCut, o.noUDPOpt
 	cfg.Host = true
 	cfg.KernelRoutes = kind != datapath.KindTUN
 	cfg.Ports = []datapath.PortSpec{{Name: o.iface, Kind: kind, MTU: o.mtu, Own: h.Addrs}}
