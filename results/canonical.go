@@ -15,6 +15,7 @@ import (
 func (r *Record) canonical() *Record {
 	c := *r
 	c.Time = c.Time.UTC().Truncate(time.Microsecond)
+	c.Worker = clonePointer(c.Worker)
 	c.Methods = cloneList(c.Methods)
 	c.PTB = cloneList(c.PTB)
 	c.Loss = cloneList(c.Loss)

@@ -3,7 +3,7 @@ package results
 import "time"
 
 // Schema is the version that a Record carries. It rises when a field is added.
-const Schema = 2
+const Schema = 3
 
 // Record is the result of measuring one target. All sizes are whole IP packets
 // in bytes, all durations microseconds. A Record is plain data; it isn't safe
@@ -18,6 +18,7 @@ type Record struct {
 	Family  int       `json:"family" parquet:"family"`                      // 4 or 6; 0: not known, because the target didn't resolve
 	AS      uint32    `json:"as,omitempty" parquet:"as,optional"`           // that announces the address; 0: not known
 	Vantage Vantage   `json:"vantage" parquet:"vantage"`
+	Worker  *Worker   `json:"worker,omitempty" parquet:"worker,optional"` // of a survey that many machines share
 	Methods []Method  `json:"methods" parquet:"methods,list"`
 
 	// PMTU is null unless a packet of exactly this size was confirmed end to end.
@@ -41,6 +42,20 @@ type Vantage struct {
 	Source    string `json:"source,omitempty" parquet:"source,optional,dict"` // local address of the flow
 	Interface string `json:"interface,omitempty" parquet:"interface,optional,dict"`
 	MTU       int    `json:"mtu,omitempty" parquet:"mtu,optional"` // of the first hop's link
+}
+
+// Worker says which of the workers of a shared survey measured, and how its
+// clock was: Record.Time and all durations are by that clock.
+type Worker struct {
+	ID    string `json:"id" parquet:"id,dict"` // unique in the survey
+	Host  string `json:"host,omitempty" parquet:"host,optional,dict"`
+	PID   int    `json:"pid,omitempty" parquet:"pid,optional"`
+	Epoch uint32 `json:"epoch" parquet:"epoch"` // of the target's shard: more than 1 if it was handed out again
+	// ClockOffset is what has to be added to the worker's clock to get that of
+	// the queue, in microseconds, and ClockError how wrong that may be. Both are
+	// nil if the clocks were not compared.
+	ClockOffset *int64 `json:"clock_offset_us" parquet:"clock_offset_us,optional"`
+	ClockError  *int64 `json:"clock_error_us" parquet:"clock_error_us,optional"`
 }
 
 // Method is what one method found in one flow.

@@ -110,6 +110,18 @@ func TestValidate(t *testing.T) {
 		{func(r *Record) { r.Direction = "up" }, `direction is "up", want one of forward, round-trip`},
 		{func(r *Record) { r.Confidence = 1.5 }, "confidence is 1.5, want 0 to 1"},
 		{func(r *Record) { r.PMTU = size(0) }, "pmtu is 0, want 1 to"},
+		{func(r *Record) { r.Worker = &Worker{} }, `worker.id is "", want a worker's name`},
+		{func(r *Record) { r.Worker = &Worker{ID: "w", PID: -1} }, "worker.pid is -1, want 0 to"},
+		{func(r *Record) { r.Worker = &Worker{ID: "w", ClockOffset: new(int64)} }, "worker.clock_offset_us is 0, want null without worker.clock_error_us"},
+		{func(r *Record) { r.Worker = &Worker{ID: "w", ClockError: new(int64)} }, "worker.clock_error_us is 0, want null without worker.clock_offset_us"},
+		{func(r *Record) {
+			e := int64(-1)
+			r.Worker = &Worker{ID: "w", ClockOffset: new(int64), ClockError: &e}
+		}, "worker.clock_error_us is -1, want 0 to"},
+		{func(r *Record) {
+			o := int64(1) << 51
+			r.Worker = &Worker{ID: "w", ClockOffset: &o, ClockError: new(int64)}
+		}, "worker.clock_offset_us is 2251799813685248, want -1125899906842624 to"},
 		{func(r *Record) { r.Methods[0].Method = "" }, `methods[0].method is ""`},
 		{func(r *Record) { r.Methods[0].Verdict = "x" }, `methods[0].verdict is "x"`},
 		{func(r *Record) { r.Methods[0].ProbesLost = 9 }, "methods[0].probes_lost is 9, want 0 to probes_sent (4)"},

@@ -24,6 +24,11 @@ func (r *Record) Validate() error {
 	if y := r.Time.UTC().Year(); y < 1 || y > 9999 {
 		return &ValueError{"time", r.Time, "a year from 1 to 9999"}
 	}
+	if r.Worker != nil {
+		if err := r.Worker.Validate(); err != nil {
+			return err
+		}
+	}
 	if err := checkOutcome("", r.PMTU, r.Verdict, r.Direction, r.Error); err != nil {
 		return err
 	}
@@ -62,6 +67,32 @@ func (r *Record) Validate() error {
 		if l.Lost < 0 || l.Lost > l.Sent {
 			return &ValueError{fmt.Sprintf("loss[%d].lost", i), l.Lost, fmt.Sprintf("0 to sent (%d)", l.Sent)}
 		}
+	}
+	return nil
+}
+
+// Validate returns a *ValueError for the first field that is out of range, named
+// as in a Record.
+func (w *Worker) Validate() error {
+	if w.ID == "" {
+		return &ValueError{"worker.id", w.ID, "a worker's name"}
+	}
+	if w.PID < 0 || w.PID > mostCount {
+		return &ValueError{"worker.pid", w.PID, fmt.Sprintf("0 to %d", int64(mostCount))}
+	}
+	switch {
+	case w.ClockOffset == nil && w.ClockError == nil:
+		return nil
+	case w.ClockError == nil:
+		return &ValueError{"worker.clock_offset_us", *w.ClockOffset, "null without worker.clock_error_us"}
+	case w.ClockOffset == nil:
+		return &ValueError{"worker.clock_error_us", *w.ClockError, "null without worker.clock_offset_us"}
+	}
+	if o := *w.ClockOffset; o < -mostCount || o > mostCount {
+		return &ValueError{"worker.clock_offset_us", o, fmt.Sprintf("%d to %d", int64(-mostCount), int64(mostCount))}
+	}
+	if e := *w.ClockError; e < 0 || e > mostCount {
+		return &ValueError{"worker.clock_error_us", e, fmt.Sprintf("0 to %d", int64(mostCount))}
 	}
 	return nil
 }

@@ -52,6 +52,9 @@ func Draw(t *rapid.T) *results.Record {
 	if r.Error != "" && rapid.Bool().Draw(t, "unresolved") {
 		r.Family = 0
 	}
+	if rapid.Bool().Draw(t, "worker") {
+		r.Worker = drawWorker(t, text)
+	}
 	for range rapid.IntRange(0, 2).Draw(t, "methods") {
 		m := results.Method{
 			Method: rapid.SampledFrom([]string{"icmp", "udp", "quic"}).Draw(t, "method"), Flow: text.Draw(t, "flow"),
@@ -86,4 +89,16 @@ func Draw(t *rapid.T) *results.Record {
 		r.MSS = &results.MSS{Sent: small.Draw(t, "sent"), Received: small.Draw(t, "received"), Clamped: rapid.Bool().Draw(t, "clamped"), At: address.Draw(t, "at")}
 	}
 	return r.Canonical()
+}
+
+func drawWorker(t *rapid.T, text *rapid.Generator[string]) *results.Worker {
+	w := &results.Worker{
+		ID: rapid.SampledFrom([]string{"w", "a,b", "ünï"}).Draw(t, "id"), Host: text.Draw(t, "host"),
+		PID: rapid.IntRange(0, 1<<22).Draw(t, "pid"), Epoch: rapid.Uint32().Draw(t, "epoch"),
+	}
+	if rapid.Bool().Draw(t, "clock") {
+		o, e := rapid.Int64Range(-1<<50, 1<<50).Draw(t, "offset"), rapid.Int64Range(0, 1<<50).Draw(t, "wrong")
+		w.ClockOffset, w.ClockError = &o, &e
+	}
+	return w
 }

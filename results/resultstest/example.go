@@ -9,10 +9,12 @@ import (
 // Example returns a record in which every field is set.
 func Example() *results.Record {
 	size := func(n int) *int { return &n }
+	offset, wrong := int64(-1500), int64(800)
 	return &results.Record{
 		Schema: results.Schema, Tool: "pmtu test", Run: "r1", Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 		Target: "example.net", Address: "2001:db8::1", Family: 6, AS: 64500,
 		Vantage: results.Vantage{Name: "here", Source: "2001:db8::2", Interface: "eth0", MTU: 1500},
+		Worker:  &results.Worker{ID: "w1", Host: "host", PID: 7, Epoch: 2, ClockOffset: &offset, ClockError: &wrong},
 		Methods: []results.Method{{
 			Method: "icmp", Flow: "a > b", PMTU: size(1420), Verdict: results.OK, Direction: results.RoundTrip,
 			ProbesSent: 4, ProbesLost: 1, BytesSent: 4000, RTT: 20000, Elapsed: 90000, Error: "none",

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/parquet-go/parquet-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -94,6 +95,28 @@ func TestManyRows(t *testing.T) {
 	info, err := os.Stat(name)
 	require.NoError(t, err)
 	t.Logf("%d bytes for %d records", info.Size(), len(all))
+}
+
+// TestOlderParquet: a file whose writer didn't know of some fields is read
+// without them.
+func TestOlderParquet(t *testing.T) {
+	type older struct {
+		Schema    int               `parquet:"schema"`
+		Target    string            `parquet:"target"`
+		Family    int               `parquet:"family"`
+		Verdict   results.Verdict   `parquet:"verdict"`
+		Direction results.Direction `parquet:"direction"`
+	}
+	var b bytes.Buffer
+	w := parquet.NewGenericWriter[older](&b)
+	_, err := w.Write([]older{{2, "192.0.2.1", 4, results.Unresponsive, results.Forward}})
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	all := readAll(t, Stdin, &b)
+	require.Len(t, all, 1)
+	assert.Equal(t, "192.0.2.1", all[0].Target)
+	assert.Nil(t, all[0].Worker)
+	assert.Nil(t, all[0].PMTU)
 }
 
 func TestObservationsAreRecognised(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 
 	"pathmtu/probe/survey/fleet"
 	"pathmtu/probe/survey/fleet/natsfleet"
+	"pathmtu/results"
 )
 
 func bench(b *testing.B) fleet.Backend {
@@ -26,7 +27,7 @@ func bench(b *testing.B) fleet.Backend {
 // second needs some 150 records a second.
 func BenchmarkSink(b *testing.B) {
 	q := bench(b)
-	block := &fleet.Block{Survey: "bench", Vantage: "a", Worker: fleet.Worker{ID: "w"}}
+	block := &fleet.Block{Survey: "bench", Vantage: "a", Worker: results.Worker{ID: "w"}}
 	for i := range fleet.DefaultBlock {
 		block.Records = append(block.Records, record(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 1500))
 	}

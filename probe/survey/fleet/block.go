@@ -21,34 +21,15 @@ const (
 	mostBlock    = 64 << 20 // bytes, unpacked
 )
 
-// Worker says who measured, and how its clock was.
-type Worker struct {
-	ID    string `json:"id"`
-	Host  string `json:"host,omitempty"`
-	PID   int    `json:"pid,omitempty"`
-	Epoch uint32 `json:"epoch"` // of the shard: more than 1 if it was handed out again
-	// ClockOffset is what has to be added to the worker's clock to get that of
-	// the queue, in microseconds, and ClockError how wrong that may be. Null: not
-	// known.
-	ClockOffset *int64 `json:"clock_offset_us"`
-	ClockError  *int64 `json:"clock_error_us"`
-}
-
-// Line is a record with its worker, as it is written. To who doesn't know of
-// workers it is a record.
-type Line struct {
-	*results.Record
-	Worker *Worker `json:"worker,omitempty"`
-}
-
-// Block is some records of a shard.
+// Block is some records of a shard, all by one worker: it travels once, and is in
+// each record that DecodeBlock returns.
 type Block struct {
 	Survey  string `json:"survey"`
 	Vantage string `json:"vantage"`
 	Shard   uint64 `json:"shard"`
 	// Sequence numbers the blocks of an epoch, from 0.
 	Sequence uint32            `json:"sequence"`
-	Worker   Worker            `json:"worker"`
+	Worker   results.Worker    `json:"worker"`
 	Records  []*results.Record `json:"-"`
 }
 
@@ -106,6 +87,9 @@ func DecodeBlock(packed []byte) (*Block, error) {
 	if err := json.Unmarshal(head, b); err != nil {
 		return nil, fmt.Errorf("fleet: block: %w", err)
 	}
+	if err := b.Worker.Validate(); err != nil {
+		return nil, fmt.Errorf("fleet: block: %w", err)
+	}
 	in := results.NewReader(bytes.NewReader(rest))
 	for {
 		r, err := in.Read()
@@ -118,6 +102,7 @@ func DecodeBlock(packed []byte) (*Block, error) {
 		if len(b.Records) == MostBlock {
 			return nil, fmt.Errorf("fleet: block of more than %d records", MostBlock)
 		}
+		r.Worker = &b.Worker
 		b.Records = append(b.Records, r)
 	}
 }

@@ -227,8 +227,7 @@ func (c *Collector) write(packed []byte) error {
 		return nil
 	}
 	var lines bytes.Buffer
-	e := json.NewEncoder(&lines)
-	e.SetEscapeHTML(false)
+	w := results.NewWriter(&lines)
 	for _, r := range b.Records {
 		fresh, err := c.note(b.Vantage, r)
 		switch {
@@ -238,7 +237,7 @@ func (c *Collector) write(packed []byte) error {
 		case !fresh:
 			c.Duplicates++
 		default:
-			if err := e.Encode(Line{r, &b.Worker}); err != nil {
+			if err := w.Write(r); err != nil {
 				return &outputError{err}
 			}
 		}

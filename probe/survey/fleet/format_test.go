@@ -32,7 +32,7 @@ func samplePlan() *Plan {
 }
 
 func sampleBlock() *Block {
-	b := &Block{Survey: "s", Vantage: "a", Shard: 3, Sequence: 5, Worker: Worker{ID: "w", Epoch: 2}}
+	b := &Block{Survey: "s", Vantage: "a", Shard: 3, Sequence: 5, Worker: results.Worker{ID: "w", Epoch: 2}}
 	for i := range 3 {
 		a := netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}).String()
 		b.Records = append(b.Records, &results.Record{
@@ -51,12 +51,20 @@ func TestBlockRoundTrip(t *testing.T) {
 	require.Len(t, again.Records, 3)
 	assert.Equal(t, "s/a/3/8589934597", again.ID())
 	assert.Equal(t, b.Worker, again.Worker)
+	for _, r := range again.Records {
+		assert.Equal(t, &b.Worker, r.Worker, "who measured is in each record")
+	}
 	assert.Equal(t, b.Records[2].Target, again.Records[2].Target)
 	for n := range packed { // cut short anywhere
 		if cut, err := DecodeBlock(packed[:n]); err == nil {
 			t.Fatalf("%d of %d bytes: %+v", n, len(packed), cut)
 		}
 	}
+	b.Worker.ID = ""
+	packed, err = b.Encode()
+	require.NoError(t, err)
+	_, err = DecodeBlock(packed)
+	assert.ErrorContains(t, err, `worker.id is ""`)
 	b.Records = make([]*results.Record, MostBlock+1)
 	_, err = b.Encode()
 	assert.ErrorContains(t, err, "1025 records")

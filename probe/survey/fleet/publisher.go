@@ -65,7 +65,7 @@ func (p *publisher) sealLocked() {
 	b, at, j := p.block, p.at, p.j
 	p.block = nil
 	b.Survey, b.Vantage, b.Shard, b.Sequence = j.plan.ID, j.shard.Vantage, j.shard.Number, p.sequence
-	b.Worker = Worker{ID: j.ID, Host: j.Host, PID: j.PID, Epoch: j.epoch}
+	b.Worker = results.Worker{ID: j.ID, Host: j.Host, PID: j.PID, Epoch: j.epoch}
 	j.worker.mu.Lock()
 	b.Worker.ClockOffset, b.Worker.ClockError = j.clock.microseconds()
 	j.worker.mu.Unlock()
