@@ -190,7 +190,7 @@ func TestReportErrors(t *testing.T) {
 		{exitUsage, "unknown flag", []string{"--nothing"}},
 		{exitNotMeasured, "bad.jsonl: line 2: invalid character", []string{"--merge", merged, bad}},
 		{exitNotMeasured, "1 bad records were left out", []string{"--skip-bad", bad}},
-		{exitNotMeasured, `newer.jsonl: record of "192.0.2.1": schema is 99, newer than 2: --merge would lose`, []string{"--merge", merged, newer}},
+		{exitNotMeasured, fmt.Sprintf(`newer.jsonl: record of "192.0.2.1": schema is 99, newer than %d: --merge would lose`, results.Schema), []string{"--merge", merged, newer}},
 		{exitNotMeasured, "prior.txt: no record has a path MTU that says what a path carries", []string{"--prior", filepath.Join(dir, "prior.txt"), limits}},
 		{exitNotMeasured, "is a directory", []string{dir}},
 	} {

@@ -61,6 +61,12 @@ type Send struct {
 	id int32
 }
 
+// Burst is what an Engine that is late may catch up on: in any stretch of time
+// it sends at most one packet more than Config.Total allows in that time and
+// Burst together. To one network or AS there is no burst: one packet more than
+// its rate.
+const Burst = 20 * time.Millisecond
+
 // New returns an Engine for the targets of a Set that Progress doesn't say are
 // finished; nil: all. Its time begins at now. It returns a *ConfigError if a
 // field is out of range, and an error if progress isn't of this shard.
@@ -75,8 +81,7 @@ func New(c Config, set *Set, progress *Progress, now time.Time) (*Engine, error)
 		nets: newShared(c.PerNet), as: newShared(c.PerAS),
 		pool: newPool(c.Seed),
 	}
-	const burst = 20 * time.Millisecond // what a loop that is late may catch up on
-	e.total = newMeters(c.Total, burst)
+	e.total = newMeters(c.Total, Burst)
 	e.wheel = newWheel(e.pool)
 	e.probes, err = newProbes(c.Key, c.Attribution, c.Port, max(e.top4, e.top6))
 	if err != nil {

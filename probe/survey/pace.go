@@ -14,7 +14,9 @@ func newMeter(perSecond float64, burst time.Duration) meter {
 	if perSecond == 0 {
 		return meter{}
 	}
-	return meter{each: 1e9 / perSecond, burst: burst}
+	// It begins as if the burst had been used: one Engine after another must not
+	// have a burst each.
+	return meter{at: burst, each: 1e9 / perSecond, burst: burst}
 }
 
 // wait returns how long the next units have to wait.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 	"unsafe"
@@ -21,6 +22,7 @@ type Packet struct {
 	Out     bool      // sent, not received
 	Version int       // 4 or 6
 	Proto   uint8     // of IPv4, or Next Header of IPv6
+	To      netip.Addr
 }
 
 // Tap is an interface that is observed.
@@ -94,9 +96,9 @@ func (t *Tap) read(each func(Packet)) {
 func parse(b []byte) (Packet, bool) {
 	switch {
 	case len(b) >= 20 && b[0]>>4 == 4:
-		return Packet{Size: int(binary.BigEndian.Uint16(b[2:])), Version: 4, Proto: b[9]}, true
+		return Packet{Size: int(binary.BigEndian.Uint16(b[2:])), Version: 4, Proto: b[9], To: netip.AddrFrom4([4]byte(b[16:20]))}, true
 	case len(b) >= 40 && b[0]>>4 == 6:
-		return Packet{Size: 40 + int(binary.BigEndian.Uint16(b[4:])), Version: 6, Proto: b[6]}, true
+		return Packet{Size: 40 + int(binary.BigEndian.Uint16(b[4:])), Version: 6, Proto: b[6], To: netip.AddrFrom16([16]byte(b[24:40]))}, true
 	}
 	return Packet{}, false
 }

@@ -30,6 +30,8 @@ func TestTap(t *testing.T) {
 			}
 			assert.WithinDuration(t, time.Now(), p.At, time.Minute)
 			assert.Equal(t, node == "cli", p.Out)
+			to, _ := lab.Addr("srv", p.Version)
+			assert.Equal(t, to, p.To)
 			mu.Lock()
 			defer mu.Unlock()
 			seen[node] = append(seen[node], p.Size)
