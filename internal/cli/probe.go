@@ -68,7 +68,12 @@ Methods:
          of 4 bytes. Few servers answer these, and those up to 1140 bytes.
   tcp    SYNs with data, to any port: an open one acknowledges the SYN, a closed one
          resets. No connection remains. The way there.
-  auto   icmp, and udp where icmp gets no answer or finds a black hole.
+  auto   asks the host what it answers: with 1 or 2 small packets each by icmp, udp and
+         tcp; if neither udp nor tcp is answered, also by quic, dns, stun and ntp. Then it
+         measures by the first of tcp, udp, quic, dns, stun, ntp and icmp that is
+         answered, and lets icmp confirm the size, as its answers have to get back. Others
+         follow only if a server may be silent above a size of its own. The record names
+         every method that was tried.
 
 Several methods, as in --method icmp,dns, are reconciled: silence of a server above
 a size that another method got through is the server's limit, not the path's.
@@ -85,7 +90,7 @@ others need nothing.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.method, "method", "auto", strings.Join(probe.Names(), ", ")+", or several of them, or auto")
+	f.StringVar(&o.method, "method", auto, strings.Join(probe.Names(), ", ")+", or several of them, or auto")
 	f.BoolVarP(&o.v4, "ipv4", "4", false, "IPv4 (with -6: both)")
 	f.BoolVarP(&o.v6, "ipv6", "6", false, "IPv6 (with -4: both)")
 	f.IntVar(&o.port, "port", 0, "UDP port (0: 33434 for udp, where nobody should listen; 443 quic, 53 dns, 3478 stun, 123 ntp, 80 tcp)")
@@ -118,6 +123,9 @@ func (o *probeOptions) check(hosts []string) error {
 	}
 	if o.port != 0 && o.method == "icmp" {
 		return usagef("--port %d: method icmp has no ports", o.port)
+	}
+	if o.port != 0 && o.method == auto {
+		return usagef("--port %d: name a --method with it, as each has a port of its own", o.port)
 	}
 	if o.least < 0 || o.least > mostSize {
 		return usagef("--min %d: want 0 to %d bytes", o.least, mostSize)
@@ -165,10 +173,13 @@ func (o *probeOptions) check(hosts []string) error {
 	return nil
 }
 
-// methods returns the names of the methods asked for, in order.
+// auto, as a method, leaves the choice to the program.
+const auto = "auto"
+
+// methods returns the names of the methods asked for, in order; of auto, none.
 func (o *probeOptions) methods() []string {
-	if o.method == "auto" {
-		return []string{"icmp", "udp"}
+	if o.method == auto {
+		return nil
 	}
 	return strings.Split(o.method, ",")
 }

@@ -231,8 +231,8 @@ func TestFlows(t *testing.T) {
 	}
 }
 
-// TestNarrowWayBack: where large answers don't come back, auto asks a second
-// method, and tells the two ways apart.
+// TestNarrowWayBack: where large answers don't come back, auto measures by a
+// second method, and tells the two ways apart.
 func TestNarrowWayBack(t *testing.T) {
 	topology, ok := netlab.FindTopology("asymmetric")
 	require.True(t, ok)
@@ -251,7 +251,11 @@ func TestNarrowWayBack(t *testing.T) {
 	assert.Equal(t, there.MTU(), *r.PMTU)
 	assert.Equal(t, results.ReverseLimit, r.Verdict, "%+v", r)
 	assert.Equal(t, results.Forward, r.Direction)
-	require.Len(t, r.Methods, 2)
-	assert.Equal(t, back.MTU(), *r.Methods[0].PMTU, "echo measures both ways")
-	assert.Equal(t, there.MTU(), *r.Methods[1].PMTU)
+	require.Len(t, r.Methods, 3)
+	assert.Equal(t, "tcp", r.Methods[0].Method)
+	assert.Equal(t, there.MTU(), *r.Methods[0].PMTU)
+	assert.Equal(t, "icmp", r.Methods[1].Method)
+	assert.Equal(t, back.MTU(), *r.Methods[1].PMTU, "echo measures both ways")
+	assert.Equal(t, "udp", r.Methods[2].Method, "asked, and not needed")
+	assert.Equal(t, results.LocalLimit, r.Methods[2].Verdict)
 }

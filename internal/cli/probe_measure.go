@@ -61,14 +61,23 @@ func (m *measurer) measure(ctx context.Context, t target) (*results.Record, erro
 	}
 	r.Vantage.Source, r.Vantage.Interface, r.Vantage.MTU = link.Source.String(), link.Name, link.MTU
 
+	if m.options.method == auto {
+		m.measureAuto(ctx, r, t, link)
+		return r, nil
+	}
+	return r, m.measureBy(ctx, r, t, link)
+}
+
+// measureBy measures by each of the methods that were asked for.
+func (m *measurer) measureBy(ctx context.Context, r *results.Record, t target, link rawsock.Link) error {
 	methods := m.options.methods()
 	var found []probe.Outcome
 	var privilege error
 	for i, name := range methods {
-		if i > 0 && (m.options.method == "auto" && !needsSecondOpinion(found) || ctx.Err() != nil) {
+		if i > 0 && ctx.Err() != nil {
 			break
 		}
-		os, err := m.flowsOf(ctx, name, t, link)
+		os, err := m.flowsOf(ctx, name, t, link, nil)
 		var p *rawsock.PrivilegeError
 		switch {
 		case errors.As(err, &p) && i+1 < len(methods):
@@ -80,23 +89,23 @@ func (m *measurer) measure(ctx context.Context, t target) (*results.Record, erro
 		case err != nil:
 			r.Error = fmt.Sprintf("host %q: %s: %v", t.name, name, err)
 			if len(found) == 0 {
-				return r, privilege
+				return privilege
 			}
 			continue
 		}
 		found = append(found, os...)
 	}
 	reconcile(r, found)
-	return r, privilege
+	return privilege
 }
 
 // flowsOf runs one method in as many flows as were asked for, one after the
 // other, so that they don't use up each other's answers. It stops at the first
 // that wasn't answered: the others won't be either.
-func (m *measurer) flowsOf(ctx context.Context, name string, t target, link rawsock.Link) ([]probe.Outcome, error) {
+func (m *measurer) flowsOf(ctx context.Context, name string, t target, link rawsock.Link, change func(*probe.Config)) ([]probe.Outcome, error) {
 	var found []probe.Outcome
 	for range max(m.options.flows, 1) {
-		o, err := m.session(ctx, name, t, link)
+		o, err := m.session(ctx, name, t, link, change)
 		if err != nil {
 			return found, err
 		}
@@ -108,30 +117,57 @@ func (m *measurer) flowsOf(ctx context.Context, name string, t target, link raws
 	return found, nil
 }
 
-// session runs one method in one flow.
-func (m *measurer) session(ctx context.Context, name string, t target, link rawsock.Link) (probe.Outcome, error) {
+// session runs one method in one flow; change, if any, changes what the options
+// say.
+func (m *measurer) session(ctx context.Context, name string, t target, link rawsock.Link, change func(*probe.Config)) (probe.Outcome, error) {
+	p, err := m.prepare(name, t, link, change)
+	if err != nil {
+		return probe.Outcome{}, err
+	}
+	return p.run(ctx)
+}
+
+// prepared is a Session with the flow that it runs in.
+type prepared struct {
+	*probe.Session
+	flow *rawsock.Flow
+	name string // of the flow
+}
+
+// prepare opens a flow, in the calling goroutine's namespace, and a Session for it.
+func (m *measurer) prepare(name string, t target, link rawsock.Link, change func(*probe.Config)) (prepared, error) {
 	target := probe.Target{Addr: t.addr, Attribution: m.options.attribution}
 	_, _ = rand.Read(target.Key[:])
 	flow, method, err := m.open(name, target, link)
 	if err != nil {
-		return probe.Outcome{}, err
+		return prepared{}, err
 	}
-	defer func() { _ = flow.Close() }()
-	s, err := probe.New(probe.Config{
+	config := probe.Config{
 		Method: method, Target: t.addr, FirstHop: min(link.MTU, mostSize),
 		Min: m.options.least, Max: m.options.most,
 		Probes: m.options.probes, Timeout: m.options.timeout, Seed: randomSeed(),
 		Loss:   m.options.loss,
 		Budget: budget(m.options),
-	})
+	}
+	if change != nil {
+		change(&config)
+	}
+	s, err := probe.New(config)
 	if err != nil {
+		_ = flow.Close()
+		return prepared{}, err
+	}
+	return prepared{s, flow, flowName(flow.Local(), t.addr, method.Traits())}, nil
+}
+
+// run drives the Session to its end and closes the flow.
+func (p prepared) run(ctx context.Context) (probe.Outcome, error) {
+	defer func() { _ = p.flow.Close() }()
+	if err := drive(ctx, p.Session, p.flow); err != nil {
 		return probe.Outcome{}, err
 	}
-	if err := drive(ctx, s, flow); err != nil {
-		return probe.Outcome{}, err
-	}
-	o := s.Outcome()
-	o.Flow = flowName(flow.Local(), t.addr, method.Traits())
+	o := p.Outcome()
+	o.Flow = p.name
 	return o, nil
 }
 

@@ -9,21 +9,6 @@ import (
 	"pathmtu/results"
 )
 
-// needsSecondOpinion says whether another method could tell more: there is no
-// PMTU yet, or nothing but silence speaks for it.
-func needsSecondOpinion(found []probe.Outcome) bool {
-	if len(found) == 0 {
-		return true
-	}
-	switch last := found[len(found)-1]; last.End {
-	case probe.Concluded:
-		return last.PMTU == nil || last.Verdict == results.OKSilent
-	case probe.StoppedAnswering:
-		return true
-	}
-	return false
-}
-
 // reconcile makes one verdict of what the methods found: that of the one that
 // got the largest size through, since what arrived arrived. The others have to
 // agree, or there has to be a reason why not.

@@ -44,6 +44,7 @@ func TestWrongUse(t *testing.T) {
 		{[]string{"probe", "--method", "smoke", "x"}, `--method "smoke": want `},
 		{[]string{"probe", "--port", "-1", "x"}, "--port -1: want 1 to 65535"},
 		{[]string{"probe", "--port", "80", "--method", "icmp", "x"}, "--port 80: method icmp has no ports"},
+		{[]string{"probe", "--port", "80", "x"}, "--port 80: name a --method with it"},
 		{[]string{"probe", "--port", "65536", "x"}, "--port 65536: want 1 to 65535"},
 		{[]string{"probe", "--timeout", "1ms", "x"}, "--timeout 1ms: want 10ms to 1m"},
 		{[]string{"probe", "--timeout", "2h", "x"}, "--timeout 2h0m0s: want 10ms to 1m"},
