@@ -153,9 +153,13 @@ func (s server) start(t *testing.T, lab *netlab.Lab) {
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	t.Cleanup(func() { stop(); <-ended })
+	sockets := "-u"
+	if s.method == "tcp" {
+		sockets = "-t"
+	}
 	for _, family := range []string{"-4", "-6"} {
 		require.Eventually(t, func() bool {
-			out, _, err := node.Run(ctx, "ss", "-Hlnu", family, "sport", "=", ":"+s.port)
+			out, _, err := node.Run(ctx, "ss", "-Hln", sockets, family, "sport", "=", ":"+s.port)
 			return err == nil && len(bytes.TrimSpace(out)) > 0
 		}, hangs, 20*time.Millisecond, "%s doesn't listen (%s): %s", s.name, family, &said)
 	}

@@ -44,6 +44,10 @@ type Traits struct {
 	// Limits are UDP payloads, in bytes, above which servers are known to fall
 	// silent: a result of just that size may be theirs and not the path's.
 	Limits []int
+	// Asked says that, and why, Max is no more than what the responder asked for
+	// itself: a result of just that size is its limit and not the path's. "": it
+	// isn't.
+	Asked string
 	// ClosedPort says that "port unreachable" from the target is the answer.
 	ClosedPort bool
 	// Burst and Every describe how often a responder answers: Burst answers at

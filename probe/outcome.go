@@ -97,6 +97,11 @@ func (s *Session) conclude(now time.Time, size int) {
 	s.note("%d bytes arrived", size)
 	switch {
 	case next > s.hi:
+		if s.hi < s.firstHop() && s.traits.Asked != "" && s.traits.Max < s.cfg.Max && s.hi == s.sizes().down(s.traits.Max) {
+			s.note("%s: the path may carry more", s.traits.Asked)
+			s.end(now, results.ResponderLimit)
+			return
+		}
 		if s.hi < s.firstHop() {
 			s.note("nothing above %d bytes was tried", s.hi)
 			s.end(now, results.LocalLimit)

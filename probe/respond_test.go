@@ -26,6 +26,9 @@ func respond(m Method, v6 bool, b []byte) []byte {
 	case "ntp":
 		return respondNTP(b)
 	case "tcp":
+		if b[13]&0x17 == 0x10 {
+			return respondDuplicate(b)
+		}
 		return respondTCP(b)
 	}
 	return nil
@@ -89,6 +92,37 @@ func respondTCP(b []byte) []byte {
 	binary.BigEndian.PutUint32(out[8:], seq+1+uint32(len(b)-int(b[12]>>4)*4))
 	out[12], out[13] = 5<<4, 0x14
 	return out
+}
+
+// respondDuplicate acknowledges a segment of data that came before (RFC 9293
+// section 3.10.7.4) and says which (RFC 2883 section 4).
+func respondDuplicate(b []byte) []byte {
+	header := int(b[12]>>4) * 4
+	out := make([]byte, 20, 32)
+	copy(out, b[2:4])
+	copy(out[2:], b[:2])
+	copy(out[4:], b[8:12])
+	binary.BigEndian.PutUint32(out[8:], connectionNext)
+	out[12], out[13] = 8<<4, 0x10
+	seq := binary.BigEndian.Uint32(b[4:])
+	out = append(out, 1, 1, 5, 10)
+	out = binary.BigEndian.AppendUint32(out, seq)
+	return binary.BigEndian.AppendUint32(out, seq+uint32(len(b)-header))
+}
+
+// connectionNext is the sequence number that the simulated host expects.
+const connectionNext = 1000
+
+// synAck is how the simulated host accepts a connection, with these options.
+func synAck(options ...byte) []byte {
+	b := make([]byte, 20, 40)
+	binary.BigEndian.PutUint16(b, 80)
+	binary.BigEndian.PutUint16(b[2:], 4711)
+	binary.BigEndian.PutUint32(b[4:], 0xffffffff)
+	binary.BigEndian.PutUint32(b[8:], connectionNext)
+	b[12], b[13] = byte((20+len(options))/4<<4), 0x12
+	binary.BigEndian.PutUint16(b[14:], 64240)
+	return append(b, options...)
 }
 
 // respondSTUN: RFC 8489 section 6.3: a success response with the mapped address,

@@ -6,10 +6,11 @@ import (
 	"pathmtu/results"
 )
 
-// tcpSYN is the method "tcp": a SYN with data, to any port. A closed port
-// answers with a reset that acknowledges all of it; an open one acknowledges
-// the SYN, and the reset that this host's kernel sends for a connection it knows
-// nothing of removes what the other end had kept (RFC 9293 section 3.10.7).
+// tcpSYN is the method "tcp" without a connection: a SYN with data, to any port.
+// A closed port answers with a reset that acknowledges all of it; an open one
+// acknowledges the SYN, and the reset that this host's kernel sends for a
+// connection it knows nothing of removes what the other end had kept (RFC 9293
+// section 3.10.7).
 // Either answer is small.
 //
 // The sequence number is keyed, so that also the 8 bytes that every router

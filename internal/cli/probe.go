@@ -66,8 +66,11 @@ Methods:
          the way there, in steps of 4 bytes.
   ntp    requests with an extension field, to an NTP server: the way there, in steps
          of 4 bytes. Few servers answer these, and those up to 1140 bytes.
-  tcp    SYNs with data, to any port: an open one acknowledges the SYN, a closed one
-         resets. No connection remains. The way there.
+  tcp    to any port. An open one: segments of a connection, of data that seems to have
+         come before, so that the application sees none of it, up to the size that the
+         host asks for. A closed one, or a host that doesn't tell which data it got
+         twice: SYNs with data, which are acknowledged or reset. No connection remains.
+         The way there.
   auto   asks the host what it answers: with 1 or 2 small packets each by icmp, udp and
          tcp; if neither udp nor tcp is answered, also by quic, dns, stun and ntp. Then it
          measures by the first of tcp, udp, quic, dns, stun, ntp and icmp that is

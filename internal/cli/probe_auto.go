@@ -18,11 +18,7 @@ func (m *measurer) measureAuto(ctx context.Context, r *results.Record, t target,
 			m.ask(ctx, a, step.Ask, t, link)
 			continue
 		}
-		os, err := m.flowsOf(ctx, step.Measure, t, link, func(c *probe.Config) {
-			if step.Max != 0 {
-				c.Max, c.Min = step.Max, min(c.Min, step.Max)
-			}
-		})
+		os, err := m.flowsOf(ctx, step.Measure, t, link, task{max: step.Max})
 		if err != nil {
 			a.Unable(step.Measure, err)
 		}
@@ -44,7 +40,7 @@ func (m *measurer) ask(ctx context.Context, a *probe.Auto, names []string, t tar
 	outcomes, errs := make([]probe.Outcome, len(names)), make([]error, len(names))
 	var wg sync.WaitGroup
 	for i, name := range names {
-		p, err := m.prepare(name, t, link, func(c *probe.Config) { *c = c.Question() })
+		p, err := m.prepare(name, t, link, task{question: true})
 		if err != nil {
 			errs[i] = err
 			continue

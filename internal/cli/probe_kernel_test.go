@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -173,6 +175,7 @@ func TestTCP(t *testing.T) {
 				require.NotNil(t, r.PMTU, "port %d: %s", port, r.Error)
 				assert.Equal(t, 1413, *r.PMTU, "%+v", r)
 				assert.Equal(t, results.Forward, r.Direction)
+				assert.Equal(t, port == 80, strings.HasPrefix(r.Evidence[0], "tcp: segments of a connection"), "%v", r.Evidence)
 				if ptb.Mode == netlab.PTBFiltered {
 					assert.Equal(t, results.OKSilent, r.Verdict)
 				} else {
@@ -183,9 +186,17 @@ func TestTCP(t *testing.T) {
 				}
 			}
 		}
-		out, _, err := lab.Node("srv").Run(t.Context(), "ss", "-Htan", "state", "syn-recv")
+		out, _, err := lab.Node("srv").Run(t.Context(), "ss", "-Htan", "exclude", "listening")
 		require.NoError(t, err)
-		assert.Empty(t, string(out), "half-open connections")
+		assert.Empty(t, string(out), "connections that remain")
+		for range 2 { // of the two families
+			c, err := ln.Accept()
+			require.NoError(t, err)
+			n, err := c.Read(make([]byte, 1))
+			assert.Zero(t, n, "the application sees nothing of the probes")
+			assert.ErrorIs(t, err, unix.ECONNRESET)
+			assert.NoError(t, c.Close())
+		}
 	}
 	lab := stand(t, netlab.Chain("plain", netlab.PTB{}, 1500))
 	srv, _ := lab.Addr("srv", 4)
@@ -196,6 +207,63 @@ func TestTCP(t *testing.T) {
 		assert.Contains(t, r.Error, "raw TCP socket")
 		return nil
 	}))
+}
+
+// TestTCPAsksForLess: the host wants smaller segments than the path carries. That
+// is its limit; another method tells that the path carries more.
+func TestTCPAsksForLess(t *testing.T) {
+	lab := stand(t, netlab.Path(1500, 1500, netlab.PTB{}))
+	const mss = 1200
+	var ln net.Listener
+	require.NoError(t, lab.Node("srv").Do(func() (err error) {
+		listen := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+			return c.Control(func(fd uintptr) {
+				assert.NoError(t, unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_MAXSEG, mss))
+			})
+		}}
+		ln, err = listen.Listen(t.Context(), "tcp", ":80")
+		return err
+	}))
+	defer func() { assert.NoError(t, ln.Close()) }()
+	for family, headers := range map[int]int{4: 40, 6: 60} {
+		r := measureIn(t, lab, family, true, probeOptions{method: "tcp", probes: 3})
+		require.NotNil(t, r.PMTU, r.Error)
+		assert.Equal(t, mss+headers, *r.PMTU)
+		assert.Equal(t, results.ResponderLimit, r.Verdict)
+		assert.Contains(t, strings.Join(r.Evidence, "\n"), "the host asks for segments of at most 1200 bytes")
+		r = measureIn(t, lab, family, true, probeOptions{method: "auto", probes: 3})
+		require.NotNil(t, r.PMTU, r.Error)
+		assert.Equal(t, 1500, *r.PMTU)
+		assert.Equal(t, results.OK, r.Verdict)
+		assert.Equal(t, results.ResponderLimit, r.Methods[0].Verdict)
+	}
+}
+
+// TestTCPBanner: a host that speaks first, as a mail server does, is measured all
+// the same.
+func TestTCPBanner(t *testing.T) {
+	lab := stand(t, netlab.Path(1500, 1413, netlab.PTB{Mode: netlab.PTBFiltered}))
+	var ln net.Listener
+	require.NoError(t, lab.Node("srv").Do(func() (err error) {
+		ln, err = (&net.ListenConfig{}).Listen(t.Context(), "tcp", ":25")
+		return err
+	}))
+	defer func() { assert.NoError(t, ln.Close()) }()
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = c.Write([]byte("220 srv ESMTP\r\n"))
+		}
+	}()
+	for _, family := range []int{4, 6} {
+		r := measureIn(t, lab, family, true, probeOptions{method: "tcp", port: 25, probes: 3})
+		require.NotNil(t, r.PMTU, r.Error)
+		assert.Equal(t, 1413, *r.PMTU)
+		assert.Contains(t, r.Evidence[0], "segments of a connection")
+	}
 }
 
 // TestLossyAbove: larger packets arrive, but nearly a third of them doesn't.

@@ -77,7 +77,7 @@ func (m *measurer) measureBy(ctx context.Context, r *results.Record, t target, l
 		if i > 0 && ctx.Err() != nil {
 			break
 		}
-		os, err := m.flowsOf(ctx, name, t, link, nil)
+		os, err := m.flowsOf(ctx, name, t, link, task{})
 		var p *rawsock.PrivilegeError
 		switch {
 		case errors.As(err, &p) && i+1 < len(methods):
@@ -102,10 +102,10 @@ func (m *measurer) measureBy(ctx context.Context, r *results.Record, t target, l
 // flowsOf runs one method in as many flows as were asked for, one after the
 // other, so that they don't use up each other's answers. It stops at the first
 // that wasn't answered: the others won't be either.
-func (m *measurer) flowsOf(ctx context.Context, name string, t target, link rawsock.Link, change func(*probe.Config)) ([]probe.Outcome, error) {
+func (m *measurer) flowsOf(ctx context.Context, name string, t target, link rawsock.Link, do task) ([]probe.Outcome, error) {
 	var found []probe.Outcome
 	for range max(m.options.flows, 1) {
-		o, err := m.session(ctx, name, t, link, change)
+		o, err := m.session(ctx, name, t, link, do)
 		if err != nil {
 			return found, err
 		}
@@ -117,10 +117,20 @@ func (m *measurer) flowsOf(ctx context.Context, name string, t target, link raws
 	return found, nil
 }
 
-// session runs one method in one flow; change, if any, changes what the options
-// say.
-func (m *measurer) session(ctx context.Context, name string, t target, link rawsock.Link, change func(*probe.Config)) (probe.Outcome, error) {
-	p, err := m.prepare(name, t, link, change)
+// task is what a Session is for, if not just for the size.
+type task struct {
+	question bool // only whether the host answers
+	max      int  // only up to this size, bytes; 0: up to what the options say
+}
+
+// session runs one method in one flow.
+func (m *measurer) session(ctx context.Context, name string, t target, link rawsock.Link, do task) (probe.Outcome, error) {
+	if name == "tcp" && !do.question {
+		if o, ok := m.connected(ctx, t, link, do); ok {
+			return o, nil
+		}
+	}
+	p, err := m.prepare(name, t, link, do)
 	if err != nil {
 		return probe.Outcome{}, err
 	}
@@ -135,13 +145,24 @@ type prepared struct {
 }
 
 // prepare opens a flow, in the calling goroutine's namespace, and a Session for it.
-func (m *measurer) prepare(name string, t target, link rawsock.Link, change func(*probe.Config)) (prepared, error) {
-	target := probe.Target{Addr: t.addr, Attribution: m.options.attribution}
-	_, _ = rand.Read(target.Key[:])
+func (m *measurer) prepare(name string, t target, link rawsock.Link, do task) (prepared, error) {
+	target := m.target(t)
 	flow, method, err := m.open(name, target, link)
 	if err != nil {
 		return prepared{}, err
 	}
+	return m.prepareFor(flow, method, t, link, do)
+}
+
+// target returns t with a key of its own.
+func (m *measurer) target(t target) probe.Target {
+	target := probe.Target{Addr: t.addr, Attribution: m.options.attribution}
+	_, _ = rand.Read(target.Key[:])
+	return target
+}
+
+// prepareFor makes a Session for an open flow; on failure it closes the flow.
+func (m *measurer) prepareFor(flow *rawsock.Flow, method probe.Method, t target, link rawsock.Link, do task) (prepared, error) {
 	config := probe.Config{
 		Method: method, Target: t.addr, FirstHop: min(link.MTU, mostSize),
 		Min: m.options.least, Max: m.options.most,
@@ -149,8 +170,11 @@ func (m *measurer) prepare(name string, t target, link rawsock.Link, change func
 		Loss:   m.options.loss,
 		Budget: budget(m.options),
 	}
-	if change != nil {
-		change(&config)
+	if do.max != 0 {
+		config.Max, config.Min = do.max, min(config.Min, do.max)
+	}
+	if do.question {
+		config = config.Question()
 	}
 	s, err := probe.New(config)
 	if err != nil {
@@ -199,10 +223,7 @@ func (m *measurer) open(name string, t probe.Target, link rawsock.Link) (*rawsoc
 		return flow, method, err
 	}
 	if name == "tcp" {
-		port := uint16(m.options.port)
-		if port == 0 {
-			port = probe.DefaultPort(name)
-		}
+		port := m.port(name)
 		flow, err := rawsock.OpenTCP(m.hub, link.Source, netip.AddrPortFrom(t.Addr, port))
 		if err != nil {
 			return nil, nil, err
@@ -216,6 +237,14 @@ func (m *measurer) open(name string, t probe.Target, link rawsock.Link) (*rawsoc
 	}
 	flow, err := rawsock.OpenUDP(m.hub, m.options.src, netip.AddrPortFrom(t.Addr, method.Traits().Port))
 	return flow, method, err
+}
+
+// port returns the port that a method's probes go to.
+func (m *measurer) port(name string) uint16 {
+	if m.options.port != 0 {
+		return uint16(m.options.port)
+	}
+	return probe.DefaultPort(name)
 }
 
 func flowName(local netip.AddrPort, dst netip.Addr, t probe.Traits) string {

@@ -40,16 +40,22 @@ func reconcile(r *results.Record, found []probe.Outcome) {
 	}
 }
 
-// largest returns the first of those that found the largest PMTU; without any,
-// the first.
+// largest returns the first of those that found the largest PMTU, sooner one that
+// found that no more arrives than one that couldn't send more; without any, the
+// first.
 func largest(found []probe.Outcome) *probe.Outcome {
 	var best *probe.Outcome
 	for i := range found {
-		if o := &found[i]; best == nil || o.PMTU != nil && (best.PMTU == nil || *o.PMTU > *best.PMTU) {
+		if o := &found[i]; best == nil || o.PMTU != nil && (best.PMTU == nil || *o.PMTU > *best.PMTU || *o.PMTU == *best.PMTU && bounded(best) && !bounded(o)) {
 			best = o
 		}
 	}
 	return best
+}
+
+// bounded says whether the path may carry more, as it wasn't tried.
+func bounded(o *probe.Outcome) bool {
+	return o.Verdict == results.ResponderLimit || o.Verdict == results.LocalLimit
 }
 
 // problems says why no method found anything.
@@ -87,6 +93,8 @@ func accountFor(r *results.Record, best, other *probe.Outcome) {
 		r.Error = fmt.Sprintf("flows differ: %d bytes by %s, %d by %s", most, best.Flow, less, other.Flow)
 	case other.Verdict == results.LocalLimit:
 		say("%s sends no more than %d bytes", other.Method.Method, less)
+	case other.Verdict == results.ResponderLimit:
+		say("%d bytes arrive by %s: the limit of %d bytes is what the host asks for by %s", most, best.Method.Method, less, other.Method.Method)
 	case silent && other.Server:
 		other.Verdict = results.ResponderLimit
 		say("%d bytes arrive by %s: the limit of %d bytes is that of the host's %s server", most, best.Method.Method, less, other.Method.Method)

@@ -78,10 +78,17 @@ func openRawTCP(v6 bool) (*socket.Conn, error) {
 	return c, nil
 }
 
-// answersOnly lets SYN-ACKs and acknowledging resets through. An IPv4 raw socket
-// sees the IP header, an IPv6 one doesn't.
+// answersOnly lets SYN-ACKs, acknowledging resets and selective acknowledgements
+// through: of what else arrives at this host, little is to be read for nothing. An
+// IPv4 raw socket sees the IP header, an IPv6 one doesn't.
 func answersOnly(c *socket.Conn, v6 bool) error {
-	const flags, mask = 13, 0x17
+	const (
+		dataOffset, flags = 12, 13
+		mask              = 0x17                     // ACK, RST, SYN, FIN
+		plain, stamped    = 22, 34                   // where a SACK option begins after padding, and after time stamps too
+		kindSACK          = 5                        // RFC 2018
+		block, both       = 32 / 4 << 4, 44 / 4 << 4 // header with one block, without and with time stamps
+	)
 	program := []bpf.Instruction{bpf.LoadMemShift{Off: 0}} // X: length of the IPv4 header
 	if v6 {
 		program = []bpf.Instruction{bpf.LoadConstant{Dst: bpf.RegX, Val: 0}}
@@ -89,8 +96,16 @@ func answersOnly(c *socket.Conn, v6 bool) error {
 	program = append(program,
 		bpf.LoadIndirect{Off: flags, Size: 1},
 		bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: mask},
-		bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0x12, SkipTrue: 2},
-		bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0x14, SkipTrue: 1},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0x12, SkipTrue: 10},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0x14, SkipTrue: 9},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: 0x10, SkipTrue: 7},
+		bpf.LoadIndirect{Off: dataOffset, Size: 1},
+		bpf.JumpIf{Cond: bpf.JumpLessThan, Val: block, SkipTrue: 5},
+		bpf.JumpIf{Cond: bpf.JumpLessThan, Val: both, SkipTrue: 2},
+		bpf.LoadIndirect{Off: stamped, Size: 1},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: kindSACK, SkipTrue: 3},
+		bpf.LoadIndirect{Off: plain, Size: 1},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: kindSACK, SkipTrue: 1},
 		bpf.RetConstant{Val: 0},
 		bpf.RetConstant{Val: maxPacket},
 	)
