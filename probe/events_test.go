@@ -2,6 +2,7 @@ package probe
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -317,6 +318,8 @@ func TestSilentBehindAnHonestRouter(t *testing.T) {
 	o := p.run(t, newSession(t, p, "icmp", nil))
 	require.NotNil(t, o.PMTU)
 	assert.Equal(t, 1420, *o.PMTU)
+	assert.Equal(t, results.OKSilent, o.Verdict)
+	assert.Contains(t, strings.Join(o.Evidence, "\n"), "the place that carries no more is silent")
 	assert.Nil(t, o.Bottleneck)
 	require.Len(t, o.PTB, 1)
 	assert.Equal(t, results.Overstated, o.PTB[0].Grade, "as far as one end can tell")

@@ -114,11 +114,15 @@ func (s *Session) conclude(now time.Time, size int) {
 		s.end(now, results.OK)
 	default:
 		s.note("%d bytes were lost %d times, with control probes answered each time", next, s.failed[next])
-		if s.ptb.valid > 0 {
+		switch {
+		case s.ptb.names(size, s.sizes()):
 			s.end(now, results.OK)
 			return
+		case s.ptb.valid > 0:
+			s.note("routers complained about larger packets only: the place that carries no more is silent")
+		default:
+			s.note("no router said so")
 		}
-		s.note("no router said so")
 		if s.serverLimit() {
 			s.note("servers of this kind have such a limit of their own: the path may carry more")
 		}

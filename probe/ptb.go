@@ -2,6 +2,7 @@ package probe
 
 import (
 	"net/netip"
+	"slices"
 
 	"pathmtu/results"
 )
@@ -122,6 +123,12 @@ func (l *ledger) claimed(acked, failed int) int {
 		}
 	}
 	return m
+}
+
+// names says whether a router named the size that was found: it spoke of the place
+// that carries no more, even if it didn't each time.
+func (l *ledger) names(size int, sizes exact) bool {
+	return slices.ContainsFunc(l.claims, func(c claim) bool { return !c.wrong && sizes.down(c.mtu) == size })
 }
 
 // records grades all claims, once the path MTU is known. Of two routers with

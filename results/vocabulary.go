@@ -11,7 +11,7 @@ type Verdict string
 
 const (
 	OK             Verdict = "ok"              // the PMTU is confirmed; it is the first hop's MTU, or routers report what is larger
-	OKSilent       Verdict = "ok-silent"       // smaller than the first hop's MTU and no PTB came: a black hole for larger packets
+	OKSilent       Verdict = "ok-silent"       // smaller than the first hop's MTU and the place that limits it sent no PTB: a black hole for larger packets
 	LossyAbove     Verdict = "lossy-above"     // larger sizes pass but are lost more often
 	ResponderLimit Verdict = "responder-limit" // the host answers no larger packet; the path may carry more
 	ReverseLimit   Verdict = "reverse-limit"   // the way back carries less than the way there

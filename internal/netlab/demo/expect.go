@@ -44,7 +44,9 @@ func Expect(t netlab.Topology, from, to string, family int) (Expectation, error)
 		if i == 0 || hop.MTU >= walk[:i].MTU() || ptb.Mode == netlab.PTBFiltered {
 			continue // the node never sees a packet too large, or says nothing
 		}
-		e.Verdict = results.OK
+		if hop.MTU == e.PMTU {
+			e.Verdict = results.OK // at a wider place it only hides that the narrowest is silent
+		}
 		for _, g := range gradesOf(ptb, hop.MTU, e.PMTU, family) {
 			if !slices.Contains(e.Grades, g) {
 				e.Grades = append(e.Grades, g)
