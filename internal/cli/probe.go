@@ -160,6 +160,11 @@ func (o *probeOptions) check(hosts []string) error {
 	if len(hosts) > mostHosts {
 		return usagef("%d hosts: want at most %d", len(hosts), mostHosts)
 	}
+	for _, host := range hosts {
+		if err := checkHost(host); err != nil {
+			return err
+		}
+	}
 	if len(o.attribution) > mostAttribution {
 		return usagef("--attribution of %d bytes: want at most %d", len(o.attribution), mostAttribution)
 	}

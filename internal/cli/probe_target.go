@@ -25,14 +25,12 @@ func (m *measurer) targets(ctx context.Context, host string) []target {
 	fail := func(format string, args ...any) []target {
 		return []target{{name: host, err: fmt.Errorf(format, args...)}}
 	}
-	if host == "" {
-		return fail("host \"\": is empty")
+	if err := checkHost(host); err != nil {
+		return []target{{name: host, err: err}}
 	}
 	if a, err := netip.ParseAddr(host); err == nil {
 		a = a.Unmap()
 		switch {
-		case a.IsMulticast() || a.IsUnspecified() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
-			return fail("host %q: is not the address of one host", host)
 		case !m.wants(a):
 			return fail("host %q: is not of the address family asked for", host)
 		case a.IsLinkLocalUnicast() && !a.Is4() && a.Zone() == "":
@@ -61,6 +59,18 @@ func (m *measurer) targets(ctx context.Context, host string) []target {
 		return fail("host %q: has no address of the family asked for", host)
 	}
 	return out
+}
+
+// checkHost refuses what can't be a host, whatever the network is.
+func checkHost(host string) error {
+	if host == "" {
+		return usagef("host \"\": is empty")
+	}
+	a, err := netip.ParseAddr(host)
+	if a = a.Unmap(); err == nil && (a.IsMulticast() || a.IsUnspecified() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255})) {
+		return usagef("host %q: is not the address of one host", host)
+	}
+	return nil
 }
 
 // wants says whether the address's family was asked for.

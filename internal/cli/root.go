@@ -36,7 +36,7 @@ is missing (the message names it, and what works without).`,
 			return cmd.Help()
 		},
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
 	root.AddCommand(newProbeCommand(), newVersionCommand(), newLabCommand(), newRouterCommand(), newHostCommand(), newDecodeCommand(), newReportCommand(), newSurveyCommand(), newTraceCommand())
 	wrapArgs(root)
 	return root

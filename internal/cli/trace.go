@@ -55,6 +55,9 @@ sockets; options, MSS and --pcap are left out.`,
 			if err := o.check(); err != nil {
 				return err
 			}
+			if err := checkHost(hosts[0]); err != nil {
+				return err
+			}
 			return runTrace(cmd, o, hosts[0])
 		},
 	}
