@@ -69,3 +69,7 @@ pictures: build ## the pictures of docs/report.md (root)
 	bin/pmtu lab internet targets -n 3000 > bin/pictures.list
 	bin/pmtu lab internet run -- bin/pmtu survey --lab --no-attribution --rate 3000 --net-rate 0 --seed 1 --vantage lab -i bin/pictures.list | bin/pmtu report --plots bin/pictures >/dev/null
 	cp bin/pictures/coverage.svg bin/pictures/ptb.svg docs/pictures/
+
+.PHONY: conformance
+conformance: ## docs/conformance.md, from docs/spec and the tests that name its requirements
+	$(GO) test -count=1 -run TestConformancePage ./internal/repotest -write-conformance
