@@ -9,12 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Handshake is how a connection began.
-type Handshake struct {
-	SynAck []byte        // the TCP segment that accepted it
-	Age    time.Duration // from the SYN until the handshake was known to be complete
-}
-
 // ConnectTCP opens a flow of TCP segments within a connection to dst that the
 // kernel makes and keeps: it answers what the other end sends, and resets the
 // connection when the flow is closed, or the process ends however it does. So

@@ -13,13 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Link is the link by which packets to a target leave.
-type Link struct {
-	Name   string
-	MTU    int // bytes
-	Source netip.Addr
-}
-
 // LinkTo asks the kernel's routing table by which link packets from src (the
 // zero Addr: any) to dst leave. The MTU is the link's, not what the kernel
 // believes of the path.
