@@ -38,6 +38,9 @@ is missing (the message names it, and what works without).`,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
 	root.AddCommand(newProbeCommand(), newVersionCommand(), newLabCommand(), newRouterCommand(), newHostCommand(), newDecodeCommand(), newReportCommand(), newSurveyCommand(), newTraceCommand())
+	if err := addCompletion(root); err != nil {
+		panic(err) // completion names a command that there is not
+	}
 	wrapArgs(root)
 	return root
 }
