@@ -76,3 +76,11 @@ pictures: build ## the pictures of docs/report.md (root)
 .PHONY: conformance
 conformance: ## docs/conformance.md, from docs/spec and the tests that name its requirements
 	$(GO) test -count=1 -run TestConformancePage ./internal/repotest -write-conformance
+
+.PHONY: release
+release: ## dist/: the program for Linux, completions and checksums, of the commit at HEAD; VERSION=v0.1.0
+	@.ci/release "$(VERSION)" dist
+
+.PHONY: release-check
+release-check: ## build the release twice in different folders, and compare the bytes; VERSION=v0.1.0
+	@.ci/release-check "$(if $(VERSION),$(VERSION),v0.0.0)"
