@@ -1,7 +1,6 @@
 package probe
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
@@ -98,59 +97,4 @@ func TestHostile(t *testing.T) {
 			rt.Fatalf("%v: %+v", err, o)
 		}
 	})
-}
-
-// TestPathologies: with 0 to 5 % of packets lost, less than 1 % of results are
-// wrong, over all that routers and hosts are known to do.
-func TestPathologies(t *testing.T) {
-	type sick struct {
-		name    string
-		method  string
-		change  func(p *path)
-		verdict results.Verdict
-	}
-	var cases []sick
-	add := func(name, method string, v results.Verdict, change func(*path)) {
-		cases = append(cases, sick{name, method, change, v})
-	}
-	for _, m := range []string{"icmp", "udp", "dns"} {
-		add("honest", m, results.OK, func(p *path) { p.ptb = says(p.forward) })
-		add("silent", m, results.OKSilent, func(*path) {})
-		add("understated", m, results.OK, func(p *path) { p.ptb = says(p.forward - 77) })
-		add("overstated", m, results.OK, func(p *path) { p.ptb = says(p.forward + 33) })
-		add("zero", m, results.OK, func(p *path) { p.ptb = says(0) })
-		add("too small", m, results.OK, func(p *path) { p.ptb = says(60) })
-		add("not smaller", m, results.OK, func(p *path) { p.ptb = says(65535) })
-		add("short quotes", m, results.OK, func(p *path) { p.ptb, p.short = says(p.forward), true })
-	}
-	add("narrow way back", "icmp", results.OKSilent, func(p *path) { p.reverse, p.forward = p.forward, p.link })
-	wrong, all := 0, 0
-	for _, c := range cases {
-		for _, percent := range []int{0, 2, 5} {
-			for i := range 24 {
-				p := &path{v6: i%2 == 1, link: []int{1500, 9000}[i/2%2], forward: []int{1492, 1420, 1413, 1396, 1360, 1281}[i/4]}
-				truth := p.forward
-				c.change(p)
-				p.lose = chance(uint64(all), float64(percent)/100)
-				if c.method == "udp" {
-					p.burst, p.every = 6, time.Second
-					if p.v6 {
-						p.every = 100 * time.Millisecond
-					}
-				}
-				o := p.run(t, newSession(t, p, c.method, func(cfg *Config) { cfg.Seed = uint64(all) }))
-				all++
-				if o.PMTU == nil || *o.PMTU != truth || o.Verdict != c.verdict {
-					wrong++
-					got := 0
-					if o.PMTU != nil {
-						got = *o.PMTU
-					}
-					t.Logf("%s by %s, %d %% loss: %d %s, want %d %s: %s", c.name, c.method, percent, got, o.Verdict, truth, c.verdict, fmt.Sprint(o.Error, o.Evidence))
-				}
-			}
-		}
-	}
-	t.Logf("%d of %d wrong", wrong, all)
-	assert.Less(t, wrong*100, all)
 }

@@ -26,12 +26,12 @@ func (m *measurer) measureAuto(ctx context.Context, r *results.Record, t target,
 	}
 	switch found := a.Found(); {
 	case len(found) > 0:
-		reconcile(r, found)
+		probe.Reconcile(r, found)
 		r.Methods = append(r.Methods, a.Others()...)
 	case ctx.Err() != nil:
 		r.Error, r.Methods = results.Interrupted, append(r.Methods, a.Others()...)
 	default:
-		reconcile(r, a.Silent())
+		probe.Reconcile(r, a.Silent())
 	}
 }
 

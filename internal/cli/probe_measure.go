@@ -95,7 +95,7 @@ func (m *measurer) measureBy(ctx context.Context, r *results.Record, t target, l
 		}
 		found = append(found, os...)
 	}
-	reconcile(r, found)
+	probe.Reconcile(r, found)
 	return privilege
 }
 

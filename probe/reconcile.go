@@ -1,18 +1,20 @@
-package cli
+package probe
 
 import (
 	"fmt"
 	"slices"
 	"strings"
 
-	"pathmtu/probe"
 	"pathmtu/results"
 )
 
-// reconcile makes one verdict of what the methods found: that of the one that
-// got the largest size through, since what arrived arrived. The others have to
-// agree, or there has to be a reason why not.
-func reconcile(r *results.Record, found []probe.Outcome) {
+// Reconcile makes one verdict of what several Sessions to one target found, by
+// different methods or in different flows, and writes it into r with all of their
+// evidence. It is the verdict of the one that got the largest size through, since
+// what arrived arrived. The others have to agree, or there has to be a reason why
+// not: a limit of the responder, or a narrower way back. Reconcile changes the
+// verdicts in found where that is so.
+func Reconcile(r *results.Record, found []Outcome) {
 	best := largest(found)
 	if best == nil {
 		return
@@ -43,8 +45,8 @@ func reconcile(r *results.Record, found []probe.Outcome) {
 // largest returns the first of those that found the largest PMTU, sooner one that
 // found that no more arrives than one that couldn't send more; without any, the
 // first.
-func largest(found []probe.Outcome) *probe.Outcome {
-	var best *probe.Outcome
+func largest(found []Outcome) *Outcome {
+	var best *Outcome
 	for i := range found {
 		if o := &found[i]; best == nil || o.PMTU != nil && (best.PMTU == nil || *o.PMTU > *best.PMTU || *o.PMTU == *best.PMTU && bounded(best) && !bounded(o)) {
 			best = o
@@ -54,12 +56,12 @@ func largest(found []probe.Outcome) *probe.Outcome {
 }
 
 // bounded says whether the path may carry more, as it wasn't tried.
-func bounded(o *probe.Outcome) bool {
+func bounded(o *Outcome) bool {
 	return o.Verdict == results.ResponderLimit || o.Verdict == results.LocalLimit
 }
 
 // problems says why no method found anything.
-func problems(found []probe.Outcome) string {
+func problems(found []Outcome) string {
 	var all []string
 	for _, o := range found {
 		if o.Error != "" && !slices.Contains(all, o.Error) {
@@ -73,7 +75,7 @@ func problems(found []probe.Outcome) string {
 const mostConfidence = 0.999
 
 // accountFor takes another method into account, which found the same or less.
-func accountFor(r *results.Record, best, other *probe.Outcome) {
+func accountFor(r *results.Record, best, other *Outcome) {
 	most, less := *best.PMTU, *other.PMTU
 	silent := other.Verdict == results.OKSilent
 	say := func(format string, args ...any) {
