@@ -40,7 +40,11 @@ func (o *fleetFlags) connect(ctx context.Context, cmd *cobra.Command, name strin
 		return nil, usagef("--server: want the URL that \"pmtu survey serve\" shows")
 	}
 	o.Name, o.Log = name, teller(cmd.ErrOrStderr())
-	return natsfleet.Connect(ctx, o.Config)
+	b, err := natsfleet.Connect(ctx, o.Config)
+	if err != nil && ctx.Err() == nil { // it wasn't time that ran out
+		return nil, usagef("--server, --creds, --token-file, --tls-ca, --tls-cert, --tls-key: %w", err)
+	}
+	return b, err
 }
 
 // teller writes to people, a line each.

@@ -65,6 +65,13 @@ func TestSurveyStatusAndCancel(t *testing.T) {
 
 	code, _, errOut = run(append([]string{"cancel", "other"}, at...)...)
 	assert.Equal(t, exitUsage, code, errOut)
+	wrong := filepath.Join(t.TempDir(), "wrong")
+	require.NoError(t, os.WriteFile(wrong, []byte("fedcba9876543210\n"), 0o600))
+	for _, verb := range [][]string{{"status"}, {"cancel", "mine"}, {"serve", "--no-attribution", "-o", filepath.Join(t.TempDir(), "o"), "198.51.100.1", "8.8.8.8"}} {
+		code, _, errOut = run(append(verb, "--server", s.URL(), "--token-file", wrong)...)
+		assert.Equal(t, exitUsage, code, errOut)
+		assert.Contains(t, errOut, s.URL()+": the server refuses the token of "+wrong)
+	}
 	code, _, errOut = run("status")
 	assert.Equal(t, exitUsage, code, errOut)
 	assert.Contains(t, errOut, "--server")

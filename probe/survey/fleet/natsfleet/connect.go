@@ -11,6 +11,7 @@ package natsfleet
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"strings"
@@ -73,7 +74,8 @@ const (
 )
 
 // Connect connects, and makes the streams and buckets that aren't there yet. It
-// tries until ctx ends. After that the connection is kept up until Close.
+// tries until ctx ends, or a server says that it doesn't want this client
+// (*AccessError). After that the connection is kept up until Disconnect.
 func Connect(ctx context.Context, c Config) (*Backend, error) {
 	if c.Log == nil {
 		c.Log = func(string, ...any) {}
@@ -88,7 +90,14 @@ func Connect(ctx context.Context, c Config) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	nc, err := nats.Connect(strings.Join(c.Servers, ","), options...)
+	told := ""
+	tell := func(err error) { // once: it may be said for hours
+		if text := err.Error(); text != told {
+			told = text
+			c.Log("nats: %v; trying again", err)
+		}
+	}
+	nc, err := c.dial(ctx, options, tell)
 	if err != nil {
 		return nil, fmt.Errorf("nats: %w", err)
 	}
@@ -99,14 +108,40 @@ func Connect(ctx context.Context, c Config) (*Backend, error) {
 			if err = b.prepare(ctx); err == nil {
 				return b, nil
 			}
+			if refused := c.access(nc.LastError()); refused != nil {
+				err = refused
+				break
+			}
 			if ctx.Err() != nil {
 				break
 			}
-			sleep(ctx, 300*time.Millisecond)
+			tell(err)
+			sleep(ctx, retry)
 		}
 	}
 	nc.Close()
 	return nil, fmt.Errorf("nats: %w", err)
+}
+
+// retry is the time between two attempts to connect.
+const retry = 300 * time.Millisecond
+
+// dial connects for the first time. Servers that can't be reached may come.
+func (c *Config) dial(ctx context.Context, options []nats.Option, tell func(error)) (*nats.Conn, error) {
+	for {
+		nc, err := nats.Connect(strings.Join(c.Servers, ","), options...)
+		if err == nil {
+			return nc, nil
+		}
+		if refused := c.access(err); refused != nil {
+			return nil, refused
+		}
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("%s: %w", strings.Join(c.Servers, ", "), err)
+		}
+		tell(err)
+		sleep(ctx, retry)
+	}
 }
 
 func sleep(ctx context.Context, d time.Duration) {
@@ -118,7 +153,9 @@ func sleep(ctx context.Context, d time.Duration) {
 
 func (c *Config) options() ([]nats.Option, error) {
 	o := []nats.Option{
-		nats.Name(c.Name), nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true),
+		nats.Name(c.Name), nats.MaxReconnects(-1),
+		// Who was let in once goes on trying: what is wrong now may be mended.
+		nats.IgnoreAuthErrorAbort(),
 		nats.ReconnectWait(250 * time.Millisecond), nats.ReconnectJitter(250*time.Millisecond, 250*time.Millisecond),
 		nats.Timeout(3 * time.Second), nats.PingInterval(3 * time.Second), nats.MaxPingsOutstanding(2),
 		// What can't be sent fails at once, and is tried again by who knows whether
@@ -136,6 +173,9 @@ func (c *Config) options() ([]nats.Option, error) {
 		o = append(o, nats.InProcessServer(c.inside))
 	}
 	if c.CredsFile != "" {
+		if err := checkCreds(c.CredsFile); err != nil {
+			return nil, err
+		}
 		o = append(o, nats.UserCredentials(c.CredsFile))
 	}
 	if c.TokenFile != "" {
@@ -146,12 +186,18 @@ func (c *Config) options() ([]nats.Option, error) {
 		o = append(o, nats.Token(token))
 	}
 	if c.CAFile != "" {
+		if err := checkCA(c.CAFile); err != nil {
+			return nil, err
+		}
 		o = append(o, nats.RootCAs(c.CAFile))
 	}
 	if (c.CertFile == "") != (c.KeyFile == "") {
 		return nil, errors.New("nats: a certificate needs its key, and the other way round")
 	}
 	if c.CertFile != "" {
+		if _, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile); err != nil {
+			return nil, fmt.Errorf("certificate %s, key %s: %w", c.CertFile, c.KeyFile, err)
+		}
 		o = append(o, nats.ClientCert(c.CertFile, c.KeyFile))
 	}
 	return o, nil

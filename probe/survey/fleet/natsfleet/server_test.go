@@ -2,42 +2,19 @@ package natsfleet
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-)
 
-// certificate writes a certificate that signs itself, for this machine, and its key.
-func certificate(t *testing.T, name string) (cert, key string) {
-	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	c := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, c, c, &k.PublicKey, k)
-	require.NoError(t, err)
-	raw, err := x509.MarshalPKCS8PrivateKey(k)
-	require.NoError(t, err)
-	dir := t.TempDir()
-	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	require.NoError(t, os.WriteFile(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
-	require.NoError(t, os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw}), 0o600))
-	return cert, key
-}
+	"pathmtu/internal/netlab/labtest"
+)
 
 func file(t *testing.T, text string) string {
 	name := filepath.Join(t.TempDir(), "file")
@@ -47,9 +24,9 @@ func file(t *testing.T, text string) string {
 
 // Who has neither the right certificate nor the token doesn't come in.
 func TestTLSAndToken(t *testing.T) {
-	cert, key := certificate(t, "server")
-	mine, mineKey := certificate(t, "worker")
-	other, otherKey := certificate(t, "stranger")
+	cert, key := labtest.Certificate(t, "server", net.IPv4(127, 0, 0, 1))
+	mine, mineKey := labtest.Certificate(t, "worker")
+	other, otherKey := labtest.Certificate(t, "stranger")
 	token := file(t, "0123456789abcdef")
 	s, err := StartServer(ServerConfig{
 		Store: t.TempDir(), Listen: "127.0.0.1:0", TokenFile: token, CertFile: cert, KeyFile: key, ClientCAFile: mine,
@@ -63,28 +40,42 @@ func TestTLSAndToken(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, b.Set(ctx, "x", []byte("y")))
 	b.Disconnect()
-	for name, change := range map[string]func(*Config){
-		"no token":                func(c *Config) { c.TokenFile = "" },
-		"wrong token":             func(c *Config) { c.TokenFile = file(t, "fedcba9876543210") },
-		"server not known":        func(c *Config) { c.CAFile = other },
-		"no certificate":          func(c *Config) { c.CertFile, c.KeyFile = "", "" },
-		"a stranger's":            func(c *Config) { c.CertFile, c.KeyFile = other, otherKey },
-		"a certificate, no key":   func(c *Config) { c.KeyFile = "" },
-		"credentials of nowhere":  func(c *Config) { c.TokenFile, c.CredsFile = "", "/nonexistent" },
-		"a token that is too few": func(c *Config) { c.TokenFile = file(t, "x") },
+	none := filepath.Join(t.TempDir(), "none")
+	for name, c := range map[string]struct {
+		change func(*Config)
+		want   string
+		access bool
+	}{
+		"no token":                {func(c *Config) { c.TokenFile = "" }, "the server refuses who has neither a token nor credentials: nats: Authorization Violation", true},
+		"wrong token":             {func(c *Config) { c.TokenFile = file(t, "fedcba9876543210") }, "the server refuses the token of ", true},
+		"server not known":        {func(c *Config) { c.CAFile = other }, "the server's certificate isn't signed by " + other, true},
+		"no certificate":          {func(c *Config) { c.CertFile, c.KeyFile = "", "" }, "the server refuses who has no certificate", true},
+		"a stranger's":            {func(c *Config) { c.CertFile, c.KeyFile = other, otherKey }, "the server refuses the certificate " + other, true},
+		"another host":            {func(c *Config) { c.Servers = []string{strings.Replace(s.URL(), "127.0.0.1", "localhost", 1)} }, "the server's certificate is for another host", true},
+		"a certificate, no key":   {func(c *Config) { c.KeyFile = "" }, "a certificate needs its key", false},
+		"credentials of nowhere":  {func(c *Config) { c.CredsFile = none }, none + ": no such file", false},
+		"credentials of nobody":   {func(c *Config) { c.CredsFile = token }, token + ": no credentials", false},
+		"a token that is too few": {func(c *Config) { c.TokenFile = file(t, "x") }, "token of 1 characters, want at least 16", false},
 	} {
-		c := good
-		change(&c)
-		ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
-		_, err := Connect(ctx, c)
-		cancel()
-		assert.Error(t, err, name)
+		t.Run(name, func(t *testing.T) {
+			x := good
+			c.change(&x)
+			x.Log = t.Logf
+			_, err := Connect(ctx, x) // at once, though ctx has time
+			require.NoError(t, ctx.Err())
+			require.ErrorContains(t, err, c.want)
+			var refused *AccessError
+			assert.Equal(t, c.access, errors.As(err, &refused))
+			if c.access {
+				assert.ErrorContains(t, err, x.Servers[0], "it says where")
+			}
+		})
 	}
 }
 
 // A server that others could reach, and use, doesn't start by accident.
 func TestServerRefusesToBeOpen(t *testing.T) {
-	cert, key := certificate(t, "server")
+	cert, key := labtest.Certificate(t, "server", net.IPv4(127, 0, 0, 1))
 	token := file(t, "0123456789abcdef")
 	for name, c := range map[string]ServerConfig{
 		"nothing":       {Listen: "0.0.0.0:0"},
