@@ -51,6 +51,10 @@ bench: ## the benchmarks, printed and kept in results/
 bench-router: ## packets per second of each datapath beside kernel forwarding, printed and kept in results/ (root; takes both CPUs for some minutes)
 	@.ci/bench-router results/$(DATE)-router
 
+.PHONY: bench-fleet
+bench-fleet: ## what the queue of surveys carries beside what a survey needs, printed and kept in results/
+	@.ci/bench-fleet results/$(DATE)-fleet
+
 .PHONY: sim
 sim: ## the search and detector tables, printed and kept in results/; PRIOR=FILE adds a measured prior
 	$(GO) run ./internal/pathsim/cmd/sim -out results/$(DATE)-sim $(if $(PRIOR),-prior $(PRIOR))

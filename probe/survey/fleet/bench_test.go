@@ -22,9 +22,17 @@ func bench(b *testing.B) fleet.Backend {
 	return q
 }
 
+// What a survey needs of its queue: at the default rate of 1000 packets a second
+// a record for each 3.76 packets, the fewest that a target took on average in
+// results/2026-11-26-survey; and of each worker a shard in two minutes, which is
+// how long the default size of a shard lasts.
+const (
+	surveyRecords = 1000 / 3.76 // a second
+	surveyShards  = 1.0 / 120   // a second and worker
+)
+
 // BenchmarkSink carries blocks from a worker to a Collector's hands, written to
-// disk before each is confirmed. A survey at the default rate of 1000 packets a
-// second needs some 150 records a second.
+// disk before each is confirmed.
 func BenchmarkSink(b *testing.B) {
 	q := bench(b)
 	block := &fleet.Block{Survey: "bench", Vantage: "a", Worker: results.Worker{ID: "w"}}
@@ -67,11 +75,13 @@ func BenchmarkSink(b *testing.B) {
 	}
 	s := b.Elapsed().Seconds()
 	b.ReportMetric(float64(got)/s, "blocks/s")
-	b.ReportMetric(float64(got*fleet.DefaultBlock)/s, "records/s")
+	records := float64(got*fleet.DefaultBlock) / s
+	b.ReportMetric(records, "records/s")
+	b.ReportMetric(surveyRecords, "records/s-needed")
+	b.ReportMetric(records/surveyRecords, "times-the-need")
 }
 
-// BenchmarkLease enqueues, leases and finishes shards. A survey needs one of
-// these every minute or two from each worker.
+// BenchmarkLease enqueues, leases and finishes shards.
 func BenchmarkLease(b *testing.B) {
 	q := bench(b)
 	p, _, _ := makePlan(b, 100, "a")
@@ -85,5 +95,8 @@ func BenchmarkLease(b *testing.B) {
 		require.NotNil(b, l)
 		require.NoError(b, l.Done(b.Context()))
 	}
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "shards/s")
+	shards := float64(b.N) / b.Elapsed().Seconds()
+	b.ReportMetric(shards, "shards/s")
+	b.ReportMetric(surveyShards, "shards/s-needed-by-a-worker")
+	b.ReportMetric(shards/surveyShards, "times-the-need")
 }
