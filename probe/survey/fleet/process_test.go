@@ -2,7 +2,6 @@ package fleet_test
 
 import (
 	"bytes"
-	"net"
 	"os"
 	"os/exec"
 	"sync"
@@ -85,16 +84,4 @@ func (p *process) kill() {
 	_ = p.cmd.Process.Kill()
 	<-p.done
 	p.done = nil
-}
-
-// freePorts returns TCP ports of the loopback interface that nobody uses.
-func freePorts(t testing.TB, n int) []int {
-	var out []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		defer func() { _ = l.Close() }() // after all are found: they differ
-		out = append(out, l.Addr().(*net.TCPAddr).Port)
-	}
-	return out
 }
