@@ -106,6 +106,24 @@ func (p *places) cut(t *testing.T, i int, up bool) {
 	}
 }
 
+// drop lets a cable's packets vanish while the link stays up, or ends that.
+func (p *places) drop(t *testing.T, i int, on bool) {
+	rules := "delete table inet cut"
+	if on {
+		rules = fmt.Sprintf(`table inet cut {
+			chain in { type filter hook input priority 0; iifname %[1]q counter drop; }
+			chain out { type filter hook output priority 0; oifname %[1]q counter drop; }
+		}`, cable(i))
+	}
+	_, errOut, err := p.server.Run(t.Context(), "nft", rules)
+	require.NoError(t, err, "%s", errOut)
+	if on {
+		there, _, err := p.server.Run(t.Context(), "nft", "list", "table", "inet", "cut")
+		require.NoError(t, err)
+		require.Equal(t, 2, bytes.Count(there, []byte("drop")), "%s", there)
+	}
+}
+
 // recordsOf counts the whole lines of a file.
 func recordsOf(name string) int {
 	b, _ := os.ReadFile(name)
@@ -227,12 +245,16 @@ func disturb(t *testing.T, p *places, server *process, workers []*process, compl
 			server.run()
 			did["server killed"]++
 		case 2:
-			p.cut(t, i, false)
+			cut, what := func(on bool) { p.cut(t, i, !on) }, "cable cut"
+			if k%2 == 1 {
+				cut, what = func(on bool) { p.drop(t, i, on) }, "packets dropped"
+			}
+			cut(true)
 			ended = !wait(7 * time.Second) // longer than a lease, or not
-			p.cut(t, i, true)
-			did["cable cut"]++
+			cut(false)
+			did[what]++
 		}
 	}
 	t.Logf("%v", did)
-	require.Len(t, did, 3, "each kind of disturbance at least once: %v", did)
+	require.Len(t, did, 4, "each kind of disturbance at least once: %v", did)
 }
