@@ -32,13 +32,7 @@ func TestClusterLosesANode(t *testing.T) {
 	dir := t.TempDir()
 	token, input, out := filepath.Join(dir, "token"), filepath.Join(dir, "list"), filepath.Join(dir, "out.jsonl")
 	writeFile(t, token, strings.Repeat("secret", 4))
-	targets, err := internet.Targets(1, 4, n)
-	require.NoError(t, err)
-	var list strings.Builder
-	for a := range targets {
-		fmt.Fprintln(&list, a)
-	}
-	writeFile(t, input, list.String())
+	writeTargets(t, input, n)
 
 	// The namespace is theirs alone, and so are its ports.
 	var urls, routes []string

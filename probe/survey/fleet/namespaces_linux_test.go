@@ -31,6 +31,17 @@ func writeFile(t testing.TB, name, text string) {
 	require.NoError(t, os.WriteFile(name, []byte(text), 0o600))
 }
 
+// writeTargets writes a list of IPv4 hosts of an Internet.
+func writeTargets(t testing.TB, name string, n int) {
+	targets, err := internet.Targets(1, 4, n)
+	require.NoError(t, err)
+	var list strings.Builder
+	for a := range targets {
+		fmt.Fprintln(&list, a)
+	}
+	writeFile(t, name, list.String())
+}
+
 // quiet is an Internet in which each host answers, each router says the truth and
 // nothing is lost, so that what is found doesn't depend on chance.
 func quiet(edge int) internet.Config {
@@ -139,14 +150,8 @@ func TestThreePlaces(t *testing.T) {
 	const n, narrow = 240, 1480
 	p := buildPlaces(t, 1500, 1500, narrow)
 	dir := t.TempDir()
-	var list strings.Builder
-	targets, err := internet.Targets(1, 4, n)
-	require.NoError(t, err)
-	for a := range targets {
-		fmt.Fprintln(&list, a)
-	}
 	input, out, alone := filepath.Join(dir, "list"), filepath.Join(dir, "out.jsonl"), filepath.Join(dir, "alone.jsonl")
-	writeFile(t, input, list.String())
+	writeTargets(t, input, n)
 	how := []string{"--lab", "-i", input, "--net-rate", "0", "--bandwidth", "0", "--gap", "10ms", "--timeout", "5s"}
 
 	one := spawn(t, "alone", p.at[0].Start, append([]string{"survey", "--rate", "0", "--vantage", "alone", "-o", alone}, how...)...)
