@@ -160,6 +160,17 @@ func FuzzNetlinkAnswer(f *testing.F) {
 		require.NoError(f, err)
 		f.Add(append([]byte(nil), answer...))
 	}
+	// A message without the header of its type, and an attribute that ends short
+	// of where the next one would begin.
+	message := func(typ uint16, data ...byte) []byte {
+		b := make([]byte, unix.SizeofNlMsghdr, 64)
+		binary.NativeEndian.PutUint32(b, uint32(len(b)+len(data)))
+		binary.NativeEndian.PutUint16(b[4:], typ)
+		return append(b, data...)
+	}
+	f.Add(message(unix.RTM_NEWROUTE))
+	f.Add(message(unix.RTM_NEWLINK))
+	f.Add(message(unix.RTM_NEWROUTE, append(make([]byte, unix.SizeofRtMsg), 5, 0, unix.RTA_OIF, 0, 1)...))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if index, _, err := parseRoute(b); err == nil {
 			require.NotZero(t, index)

@@ -141,9 +141,33 @@ func linkRequest(index int, name string) []byte {
 	return b
 }
 
-// parseAnswer returns the attributes of the first message of a type, and that
-// message's data.
-func parseAnswer(b []byte, typ uint16) ([]syscall.NetlinkRouteAttr, []byte, error) {
+// attribute is one of a routing message.
+type attribute struct {
+	typ   uint16
+	value []byte
+}
+
+// parseAttributes reads the attributes of a message behind its header of the
+// given size. (That of package syscall trusts the lengths.)
+func parseAttributes(data []byte, header int) ([]attribute, error) {
+	if len(data) < header {
+		return nil, errors.New("the kernel's answer is cut short")
+	}
+	var out []attribute
+	for b := data[header:]; len(b) >= unix.SizeofRtAttr; {
+		n := int(binary.NativeEndian.Uint16(b))
+		if n < unix.SizeofRtAttr || n > len(b) {
+			return nil, fmt.Errorf("attribute of %d bytes where %d are left in the kernel's answer", n, len(b))
+		}
+		out = append(out, attribute{binary.NativeEndian.Uint16(b[2:]), b[unix.SizeofRtAttr:n]})
+		b = b[min((n+3)&^3, len(b)):]
+	}
+	return out, nil
+}
+
+// parseAnswer returns the attributes of the first message of a type, behind a
+// header of the given size, and that message's data.
+func parseAnswer(b []byte, typ uint16, header int) ([]attribute, []byte, error) {
 	msgs, err := syscall.ParseNetlinkMessage(b)
 	if err != nil {
 		return nil, nil, err
@@ -158,7 +182,7 @@ func parseAnswer(b []byte, typ uint16) ([]syscall.NetlinkRouteAttr, []byte, erro
 				}
 			}
 		case typ:
-			attrs, err := syscall.ParseNetlinkRouteAttr(m)
+			attrs, err := parseAttributes(m.Data, header)
 			return attrs, m.Data, err
 		}
 	}
@@ -168,20 +192,20 @@ func parseAnswer(b []byte, typ uint16) ([]syscall.NetlinkRouteAttr, []byte, erro
 // parseRoute finds the outgoing interface in a netlink answer, and the MTU of
 // the route unless the kernel learned it.
 func parseRoute(b []byte) (index, mtu int, err error) {
-	attrs, _, err := parseAnswer(b, unix.RTM_NEWROUTE)
+	attrs, _, err := parseAnswer(b, unix.RTM_NEWROUTE, unix.SizeofRtMsg)
 	if err != nil {
 		return 0, 0, err
 	}
 	learned := false
 	for _, a := range attrs {
 		switch {
-		case a.Attr.Type == unix.RTA_OIF && len(a.Value) >= 4:
-			index = int(binary.NativeEndian.Uint32(a.Value))
-		case a.Attr.Type == unix.RTA_METRICS:
-			mtu = metricMTU(a.Value)
-		case a.Attr.Type == unix.RTA_CACHEINFO && len(a.Value) >= 12:
+		case a.typ == unix.RTA_OIF && len(a.value) >= 4:
+			index = int(binary.NativeEndian.Uint32(a.value))
+		case a.typ == unix.RTA_METRICS:
+			mtu = metricMTU(a.value)
+		case a.typ == unix.RTA_CACHEINFO && len(a.value) >= 12:
 			// struct rta_cacheinfo: clntref, lastuse, expires
-			learned = binary.NativeEndian.Uint32(a.Value[8:]) != 0
+			learned = binary.NativeEndian.Uint32(a.value[8:]) != 0
 		}
 	}
 	if index == 0 {
@@ -195,17 +219,17 @@ func parseRoute(b []byte) (index, mtu int, err error) {
 
 // parseLink reads an interface from a netlink answer.
 func parseLink(b []byte) (index int, name string, mtu int, err error) {
-	attrs, data, err := parseAnswer(b, unix.RTM_NEWLINK)
+	attrs, data, err := parseAnswer(b, unix.RTM_NEWLINK, unix.SizeofIfInfomsg)
 	if err != nil {
 		return 0, "", 0, err
 	}
 	index = int(binary.NativeEndian.Uint32(data[4:]))
 	for _, a := range attrs {
 		switch {
-		case a.Attr.Type == unix.IFLA_IFNAME:
-			name = unix.ByteSliceToString(a.Value)
-		case a.Attr.Type == unix.IFLA_MTU && len(a.Value) >= 4:
-			mtu = int(binary.NativeEndian.Uint32(a.Value))
+		case a.typ == unix.IFLA_IFNAME:
+			name = unix.ByteSliceToString(a.value)
+		case a.typ == unix.IFLA_MTU && len(a.value) >= 4:
+			mtu = int(binary.NativeEndian.Uint32(a.value))
 		}
 	}
 	if index == 0 || name == "" || mtu == 0 {
@@ -216,15 +240,14 @@ func parseLink(b []byte) (index int, name string, mtu int, err error) {
 
 // metricMTU reads RTAX_MTU from the attributes in RTA_METRICS.
 func metricMTU(b []byte) int {
-	for len(b) >= unix.SizeofRtAttr {
-		l := int(binary.NativeEndian.Uint16(b))
-		if l < unix.SizeofRtAttr || l > len(b) {
-			return 0
+	metrics, err := parseAttributes(b, 0)
+	if err != nil {
+		return 0
+	}
+	for _, m := range metrics {
+		if m.typ == unix.RTAX_MTU && len(m.value) >= 4 {
+			return int(binary.NativeEndian.Uint32(m.value))
 		}
-		if binary.NativeEndian.Uint16(b[2:]) == unix.RTAX_MTU && l >= unix.SizeofRtAttr+4 {
-			return int(binary.NativeEndian.Uint32(b[unix.SizeofRtAttr:]))
-		}
-		b = b[min((l+3)&^3, len(b)):]
 	}
 	return 0
 }
