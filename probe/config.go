@@ -38,6 +38,10 @@ type Config struct {
 	// Min is the smallest size of interest: a path that doesn't carry it is
 	// reported without a PMTU. Zero: whatever the Method can build.
 	Min int
+	// Eager sends the largest size first, and a small packet only if that isn't
+	// answered: one packet less. It is for hosts that are known to answer, or that
+	// may well be sent a large packet before it is known that they do.
+	Eager bool
 	// Probes is how often a size is tried before it is given up. Zero: 3. 1 to 10.
 	Probes int
 	// Timeout is the longest wait for an answer; less once the round-trip time

@@ -40,6 +40,7 @@ func (s sample) measure(t *testing.T, method string, flow int, p path, change fu
 	}
 	return p.run(t, newSession(t, &p, method, func(c *Config) {
 		c.Seed = seed
+		c.Eager = s.seed%2 == 1
 		if change != nil {
 			change(c)
 		}

@@ -10,6 +10,7 @@ type pacer struct {
 	at            time.Time     // when tokens was right
 	gap           time.Duration // least time between packets, learnt
 	last          time.Time
+	scarce        bool // answers were missing although the model had some left
 	random        uint64
 }
 
@@ -70,6 +71,7 @@ func (p *pacer) starved() {
 	if !p.limited() {
 		return
 	}
+	p.scarce = true
 	p.random ^= p.random << 13
 	p.random ^= p.random >> 7
 	p.random ^= p.random << 17

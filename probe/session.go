@@ -141,6 +141,7 @@ func (s *Session) Done() bool { return s.done }
 func (s *Session) Poll(now time.Time) (Send, bool) {
 	if s.started.IsZero() {
 		s.started = now
+		s.openEagerly(now)
 	}
 	if !s.done {
 		s.expire(now)
@@ -210,7 +211,7 @@ func (s *Session) want(now time.Time) (what role, due time.Time, ok bool) {
 			due = later(due, s.afterRTT())
 		}
 		return compared, due, size != 0
-	case s.connecting:
+	case s.connecting && a == nil:
 		return control, later(s.pace.ready(now, single), s.retryAt), s.control == nil
 	case a == nil:
 		at := s.path.Next() // a probe that is not due yet; settle has seen to the rest
@@ -236,11 +237,13 @@ func (s *Session) afterRTT() time.Time {
 }
 
 // companionAt returns when the control probe for an attempt may leave: when its
-// answer should have come, or, where answers are rationed, at once if that is
-// too long to wait.
+// answer should have come, or, where rationed answers have run out before, at
+// once if that is too long to wait.
 func (s *Session) companionAt(a *attempt) time.Time {
 	wait := max(2*s.rtt.smoothed, s.cfg.MinTimeout/4)
-	if s.pace.limited() {
+	if s.connecting { // the time that an answer takes is not known
+		wait = s.cfg.MinTimeout
+	} else if s.pace.scarce {
 		wait = min(2*s.rtt.smoothed, s.pace.close())
 	}
 	return a.packet.at.Add(min(wait, a.packet.until.Sub(a.packet.at)))

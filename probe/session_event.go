@@ -39,6 +39,9 @@ func (s *Session) answer(now time.Time, p *sentPacket) {
 	}
 	s.rtt.sample(now.Sub(p.at))
 	s.controls = 0
+	if s.connecting {
+		s.connected(now, p)
+	}
 	if p.role == compared {
 		s.expire(now)
 		return
@@ -78,14 +81,32 @@ func (s *Session) controlAnswered(now time.Time, p *sentPacket) {
 	if s.control == p {
 		s.control = nil
 	}
-	if s.connecting {
-		s.connecting = false
-		s.startSearch(now, p.Size)
-		return
-	}
 	if a := s.now; a != nil && a.packet != nil && !p.at.Before(a.packet.at) {
 		a.vouched = true
 		s.expire(now)
+	}
+}
+
+// openEagerly begins to search before anything was answered. That the smallest
+// size arrives is still to be seen: as long as s.connecting, nothing is reported.
+func (s *Session) openEagerly(now time.Time) {
+	if !s.cfg.Eager || s.sizes().down(s.hi) <= s.traits.Min {
+		return
+	}
+	s.startSearch(now, s.traits.Min)
+	s.acked = 0
+}
+
+// connected: the target answers.
+func (s *Session) connected(now time.Time, p *sentPacket) {
+	s.connecting = false
+	if s.path == nil {
+		s.startSearch(now, p.Size)
+		return
+	}
+	s.acked = max(s.acked, s.traits.Min)
+	if a := s.now; a != nil && a.packet != nil && a.packet.fate == pending {
+		a.packet.until = a.packet.at.Add(s.rtt.timeout(s.cfg.MinTimeout, s.cfg.Timeout))
 	}
 }
 

@@ -113,7 +113,7 @@ func (s *Session) tooBig(now time.Time, p *sentPacket, e ICMPError) {
 		s.contradiction(now, p.Size)
 		return
 	}
-	if s.control == p || s.connecting {
+	if s.control == p || s.connecting && p.role == control {
 		s.fail(now, BelowMin, fmt.Sprintf("%v reports that even %d bytes are too big", e.From, p.Size))
 		return
 	}

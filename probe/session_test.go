@@ -60,14 +60,25 @@ func TestVerdicts(t *testing.T) {
 		{name: "icmp, unknown rate limit", path: path{forward: 1420, burst: 3, every: 300 * time.Millisecond}, pmtu: 1420, verdict: results.OKSilent, packets: 60, within: 30 * time.Second},
 		{name: "udp, refused by a router", udp: true, path: path{forward: 1500, refusal: &ICMPError{From: router4, Type: 3, Code: 3}}, verdict: results.Refused, packets: 1, within: time.Second},
 	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
+	for i := range 2 * len(tests) {
+		test, eager, title := tests[i/2], i%2 == 1, tests[i/2].name
+		if eager {
+			title += ", eager"
+			if test.pmtu == 0 {
+				test.packets++ // a large one that was in vain
+			}
+		}
+		t.Run(title, func(t *testing.T) {
 			name := "icmp"
 			if test.udp {
 				name = "udp"
 			}
 			p := test.path
-			o := p.run(t, newSession(t, &p, name, test.change))
+			o := p.run(t, newSession(t, &p, name, func(c *Config) {
+				if c.Eager = eager; test.change != nil {
+					test.change(c)
+				}
+			}))
 			if test.pmtu == 0 {
 				assert.Nil(t, o.PMTU)
 				assert.NotEmpty(t, o.Error)

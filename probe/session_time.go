@@ -28,6 +28,9 @@ func (s *Session) controlLost(now time.Time, c *sentPacket) {
 	s.control = nil
 	s.controls++
 	s.pace.starved()
+	if s.now != nil {
+		s.now.doubt = true
+	}
 	if s.connecting {
 		if s.controls >= s.cfg.Probes {
 			s.unresponsive(now)
@@ -35,9 +38,6 @@ func (s *Session) controlLost(now time.Time, c *sentPacket) {
 		return
 	}
 	s.pace.slow()
-	if s.now != nil {
-		s.now.doubt = true
-	}
 	most := maxControls
 	if s.pace.limited() {
 		most = maxControlsLimited
@@ -75,13 +75,16 @@ func (s *Session) lose(p *sentPacket) {
 // settle takes the next step that doesn't have to wait: asking the Path for a
 // probe, or ending.
 func (s *Session) settle(now time.Time) {
-	for !s.done && !s.connecting && s.now == nil && s.loads == nil {
+	for !s.done && s.path != nil && s.now == nil && s.loads == nil {
 		if pr, ok := s.path.Poll(now); ok {
 			s.now = &attempt{size: pr.Size, path: pr.ID}
 			return
 		}
 		if !s.path.Next().IsZero() {
 			return // not due yet
+		}
+		if s.connecting {
+			return // a small packet is next
 		}
 		s.complete(now)
 	}

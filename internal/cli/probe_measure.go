@@ -176,6 +176,7 @@ func (m *measurer) prepareFor(flow *rawsock.Flow, method probe.Method, t target,
 	if do.question {
 		config = config.Question()
 	}
+	config.Eager = !do.question
 	s, err := probe.New(config)
 	if err != nil {
 		_ = flow.Close()
