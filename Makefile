@@ -71,6 +71,10 @@ survey-score: ## survey a simulated Internet of 100 000 hosts a family, and scor
 sidebyside: ## this library, quic-go and ngtcp2 on the same paths, printed and kept in results/ (root; Debian's ngtcp2-client)
 	$(GO) run ./docs/examples/cmd/sidebyside -out results/$(DATE)-embed
 
+.PHONY: versus
+versus: ## pmtu, scamper, tracepath and nmap on the same networks, printed and kept in results/ (root; `make packages`; half an hour)
+	$(GO) run ./internal/netlab/versus/cmd/versus -jobs 6 -out results/$(DATE)-versus
+
 .PHONY: pictures
 pictures: build ## the pictures of docs/report.md (root)
 	bin/pmtu lab internet targets -n 3000 > bin/pictures.list

@@ -90,7 +90,7 @@ func measurePath(t *testing.T, p demo.Path, side *sideBySide) {
 		side.add(fmt.Sprintf("%-32s IPv%d truth %5d  pmtu %-11s scamper %s",
 			lab.Topology.Name, family, truth, strings.Join(found, " "), oracle.against(truth)))
 		if scamperIsAble(p, truth) {
-			assert.Equal(t, truth, oracle.mtu, "IPv%d: the oracle disagrees where it is able\n%s", family, oracle.text)
+			assert.Equal(t, truth, oracle.MTU, "IPv%d: the oracle disagrees where it is able\n%s", family, oracle.text)
 		}
 	}
 }

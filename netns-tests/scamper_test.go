@@ -2,13 +2,10 @@ package netnstests
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"regexp"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -19,24 +16,24 @@ import (
 	"pathmtu/internal/netlab"
 	"pathmtu/internal/netlab/demo"
 	"pathmtu/internal/netlab/labtest"
+	"pathmtu/internal/netlab/versus"
 )
 
 // scamperReading is the oracle's opinion of a path.
 type scamperReading struct {
-	mtu      int  // of the last hop; 0: it has none
-	inferred bool // without a packet-too-big message
-	text     string
+	versus.Reading
+	text string
 }
 
 // disagrees marks a reading that is not the truth.
 const disagrees = "DISAGREES"
 
 func (r scamperReading) against(truth int) string {
-	s := strconv.Itoa(r.mtu)
-	if r.inferred {
+	s := strconv.Itoa(r.MTU)
+	if r.Inferred {
 		s = "*" + s
 	}
-	if r.mtu != truth {
+	if r.MTU != truth {
 		s += " " + disagrees
 	}
 	return s
@@ -78,57 +75,14 @@ func askScamper(ctx context.Context, lab *netlab.Lab, family int) (scamperReadin
 	if err != nil {
 		return scamperReading{}, fmt.Errorf("scamper: %w: %s", err, stderr)
 	}
-	r, err := parseScamper(string(stdout), srv.String())
-	if err != nil {
-		return scamperReading{}, fmt.Errorf("%w: %s%s", err, stdout, stderr)
+	r := scamperReading{versus.ReadScamper(stdout, srv), string(stdout)}
+	if r.MTU == 0 {
+		return r, fmt.Errorf("scamper names no MTU of %v: %s%s", srv, stdout, stderr)
 	}
 	return r, nil
 }
 
-// scamperHop is a line of scamper's text output: hop, address, time and, in
-// brackets, the MTU up to there, with a star where it is a guess from silence.
-var scamperHop = regexp.MustCompile(`^ *\d+  (\S+)  [\d.]+ ms(?: \[(\*?)mtu: (\d+)\])?`)
-
-func parseScamper(text, dst string) (scamperReading, error) {
-	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
-	hop := scamperHop.FindStringSubmatch(lines[len(lines)-1])
-	switch {
-	case hop == nil:
-		return scamperReading{}, errors.New("scamper: the last line is no hop")
-	case hop[1] != dst:
-		return scamperReading{}, fmt.Errorf("scamper: the last hop is %s, not %s", hop[1], dst)
-	}
-	r := scamperReading{inferred: hop[2] == "*", text: text}
-	if hop[3] != "" {
-		var err error
-		if r.mtu, err = strconv.Atoi(hop[3]); err != nil {
-			return scamperReading{}, fmt.Errorf("scamper: %w", err)
-		}
-	}
-	return r, nil
-}
-
-func TestParseScamper(t *testing.T) {
-	head := "traceroute from 198.51.100.1 to 198.51.100.10\n 1  198.51.100.2  0.082 ms [mtu: 9000] nhmtu 1480!\n"
-	for _, c := range []struct {
-		last string
-		want scamperReading
-	}{
-		{" 3  198.51.100.10  0.059 ms [mtu: 1360]\n", scamperReading{mtu: 1360}},
-		{" 3  198.51.100.10  0.059 ms [*mtu: 1420]\n", scamperReading{mtu: 1420, inferred: true}},
-		{"13  198.51.100.10  1.0 ms\n", scamperReading{}},
-	} {
-		got, err := parseScamper(head+c.last, "198.51.100.10")
-		require.NoError(t, err)
-		got.text = ""
-		assert.Equal(t, c.want, got)
-	}
-	_, err := parseScamper(head, "198.51.100.10")
-	assert.ErrorContains(t, err, "the last hop is 198.51.100.2")
-	_, err = parseScamper(head+" 2  *\n", "198.51.100.10")
-	assert.ErrorContains(t, err, "no hop")
-	_, err = parseScamper("", "198.51.100.10")
-	assert.Error(t, err)
-	assert.Equal(t, "*1420", scamperReading{mtu: 1420, inferred: true}.against(1420))
-	assert.Equal(t, "1360 DISAGREES", scamperReading{mtu: 1360}.against(1420))
+func TestAgainst(t *testing.T) {
+	assert.Equal(t, "*1420", scamperReading{Reading: versus.Reading{MTU: 1420, Inferred: true}}.against(1420))
+	assert.Equal(t, "1360 DISAGREES", scamperReading{Reading: versus.Reading{MTU: 1360}}.against(1420))
 }

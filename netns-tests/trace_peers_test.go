@@ -4,9 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
-	"regexp"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -16,48 +13,8 @@ import (
 
 	"pathmtu/internal/netlab"
 	"pathmtu/internal/netlab/labtest"
+	"pathmtu/internal/netlab/versus"
 )
-
-// located is a peer's opinion: the router before the narrowest link, and the MTU.
-type located struct {
-	router string
-	mtu    int
-}
-
-// tracepathShrink is a line of tracepath's output for a router that refused.
-var tracepathShrink = regexp.MustCompile(`^ *\d+: +(\S+) +[\d.]+ms +(?:asymm +\d+ +)?pmtu (\d+)`)
-
-func parseTracepath(text string) (out located) {
-	for line := range strings.Lines(text) {
-		if m := tracepathShrink.FindStringSubmatch(line); m != nil {
-			out.router = m[1]
-			out.mtu, _ = strconv.Atoi(m[2])
-		}
-	}
-	return out
-}
-
-// locateInScamper reads which hop comes before the first one with the final MTU.
-func locateInScamper(text string) (out located) {
-	before, last := "", 0
-	for line := range strings.Lines(text) {
-		m := scamperHop.FindStringSubmatch(strings.TrimRight(line, "\n"))
-		if m == nil {
-			continue
-		}
-		if mtu, err := strconv.Atoi(m[3]); err == nil && mtu != last {
-			out, last = located{before, mtu}, mtu
-		}
-		before = m[1]
-	}
-	return out
-}
-
-func TestParsePeersOfTrace(t *testing.T) {
-	assert.Equal(t, located{"198.51.100.6", 1413}, parseTracepath(" 1?: [LOCALHOST]  pmtu 1500\n 1:  198.51.100.2   0.1ms \n 2:  198.51.100.6   0.027ms pmtu 1413\n 3:  x 0.2ms reached\n     Resume: pmtu 1413 hops 4 back 4\n"))
-	assert.Zero(t, parseTracepath(""))
-	assert.Equal(t, located{"198.51.100.6", 1413}, locateInScamper("traceroute from a to b\n 1  198.51.100.2  0.048 ms [mtu: 1500]\n 2  198.51.100.6  0.127 ms [mtu: 1500]\n 3  198.51.100.10  0.151 ms [*mtu: 1413]\n"))
-}
 
 // Where scamper and tracepath can tell the bottleneck, pmtu trace names the same
 // router. tracepath needs packet-too-big messages.
@@ -78,14 +35,14 @@ func TestTraceAgreesWithPeers(t *testing.T) {
 				lab := build(t, netlab.Chain("peers", c.ptb, mtus...))
 				srv, _ := lab.Addr("srv", family)
 				router, _ := routerAddr(lab, c.at, family)
-				want := located{router, 1413}
+				want := versus.Reading{MTU: 1413, Router: router}
 				ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 				defer cancel()
 				if c.ptb == delivered { // first: it believes what the kernel has learnt
 					began := time.Now()
 					out, errOut, err := lab.Node("cli").Run(ctx, "tracepath", "-n", srv.String())
 					require.NoError(t, err, "%s", errOut)
-					assert.Equal(t, want, parseTracepath(string(out)), "tracepath: %s", out)
+					assert.Equal(t, want, versus.ReadTracepath(out, srv), "tracepath: %s", out)
 					t.Logf("tracepath: %v", time.Since(began))
 				}
 				var g errgroup.Group
@@ -93,7 +50,8 @@ func TestTraceAgreesWithPeers(t *testing.T) {
 					began := time.Now()
 					r, err := askScamper(ctx, lab, family)
 					if err == nil {
-						assert.Equal(t, want, locateInScamper(r.text), "scamper: %s", r.text)
+						r.Inferred = false
+						assert.Equal(t, want, r.Reading, "scamper: %s", r.text)
 						t.Logf("scamper: %v", time.Since(began))
 					}
 					return err
@@ -103,7 +61,7 @@ func TestTraceAgreesWithPeers(t *testing.T) {
 				r, o := runTrace(t, lab, family, nil, "--tcp-port", "0", "--no-options")
 				require.NotNil(t, r.PMTU, o.stdout+o.stderr)
 				require.NotNil(t, r.Bottleneck, o.stdout)
-				assert.Equal(t, want, located{r.Bottleneck.Addr, *r.PMTU})
+				assert.Equal(t, want, versus.Reading{MTU: *r.PMTU, Router: r.Bottleneck.Addr})
 				t.Logf("pmtu trace: %v", time.Since(began))
 			})
 		}

@@ -1,6 +1,7 @@
 package labtest
 
 import (
+	"fmt"
 	"os"
 	"strconv"
 	"strings"
@@ -12,15 +13,25 @@ import (
 // loss that saw this number move was disturbed from outside.
 func SoftnetDrops(t testing.TB) uint64 {
 	t.Helper()
-	text, err := os.ReadFile("/proc/net/softnet_stat")
+	n, err := BacklogDrops()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return n
+}
+
+// BacklogDrops is SoftnetDrops for programs.
+func BacklogDrops() (uint64, error) {
+	const name = "/proc/net/softnet_stat"
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return 0, err
+	}
 	n, err := sumDrops(string(text))
 	if err != nil {
-		t.Fatalf("/proc/net/softnet_stat: %v", err)
+		return 0, fmt.Errorf("%s: %w", name, err)
 	}
-	return n
+	return n, nil
 }
 
 // sumDrops adds the second column up: one line a processor, hexadecimal.
