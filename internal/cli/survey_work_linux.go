@@ -93,6 +93,7 @@ func runWork(cmd *cobra.Command, o *workFlags) error {
 	r.close()
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	o.Join = true
 	b, err := o.connect(ctx, cmd, o.worker)
 	if err != nil {
 		if ctx.Err() != nil {

@@ -47,13 +47,14 @@ func TestClusterLosesANode(t *testing.T) {
 			"--listen", fmt.Sprintf("127.0.0.1:%d", 4221+i), "--cluster", "test", "--node", fmt.Sprint("n", i),
 			"--cluster-listen", routes[i], "--routes", strings.Join(routes, ","), "--token-file", token))
 	}
+	// Workers come first, and know nothing of replicas.
+	for _, v := range []string{"a", "b", "c"} {
+		spawn(t, "worker "+v, lab.Start, append([]string{"survey", "work", "--lab", "--vantage", v}, at...)...)
+	}
 	// A lease is longer than an election takes.
 	collector := spawn(t, "collector", lab.Start, append([]string{"survey", "serve", "--replicas", "3", "--vantages", "a,b,c",
 		"--rate", "150", "--shard-size", "40", "--lease", "10s", "-o", out,
 		"--lab", "-i", input, "--net-rate", "0", "--bandwidth", "0", "--gap", "10ms", "--timeout", "5s"}, at...)...)
-	for _, v := range []string{"a", "b", "c"} {
-		spawn(t, "worker "+v, lab.Start, append([]string{"survey", "work", "--lab", "--vantage", v}, at...)...)
-	}
 	enough := func() bool { return recordsOf(out) >= n/2 }
 	require.Eventually(t, enough, 2*time.Minute, 20*time.Millisecond)
 	nodes[1].kill()

@@ -36,6 +36,9 @@ type Config struct {
 	CAFile, CertFile, KeyFile string
 	// Replicas is how many servers of a cluster keep each thing. 0: 1.
 	Replicas int
+	// Join waits until another client has made what a survey needs, instead of
+	// making it: who makes it says how many servers keep it.
+	Join bool
 	// MostResults bounds the stream of results, in bytes. 0: 1 GiB.
 	MostResults int64
 	// Log tells of connections that are lost and found. It may be nil.
@@ -203,6 +206,9 @@ func (c *Config) options() ([]nats.Option, error) {
 	return o, nil
 }
 
+// errNothingYet is what a client with Config.Join gets too early.
+var errNothingYet = errors.New("no survey was begun on this server yet")
+
 // prepare makes what isn't there. What is there isn't changed: its replicas and
 // bounds may be somebody's decision.
 func (b *Backend) prepare(ctx context.Context) error {
@@ -221,6 +227,9 @@ func (b *Backend) prepare(ctx context.Context) error {
 			}
 			continue
 		}
+		if b.cfg.Join {
+			return errNothingYet
+		}
 		if _, err := b.js.CreateStream(ctx, s); err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 			return err
 		}
@@ -233,6 +242,9 @@ func (b *Backend) prepare(ctx context.Context) error {
 		return err
 	}
 	if b.blobs, err = b.js.ObjectStore(ctx, blobBucket); errors.Is(err, jetstream.ErrBucketNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
+		if b.cfg.Join {
+			return errNothingYet
+		}
 		b.blobs, err = b.js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: blobBucket, Replicas: b.cfg.Replicas})
 	}
 	return err
@@ -241,6 +253,9 @@ func (b *Backend) prepare(ctx context.Context) error {
 func (b *Backend) bucket(ctx context.Context, c jetstream.KeyValueConfig) (jetstream.KeyValue, error) {
 	kv, err := b.js.KeyValue(ctx, c.Bucket)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		if b.cfg.Join {
+			return nil, errNothingYet
+		}
 		kv, err = b.js.CreateKeyValue(ctx, c)
 	}
 	return kv, err
