@@ -1,7 +1,7 @@
 # What people run here. `make help` lists it.
 
 GO      ?= go
-FUZZ    ?= 5s
+FUZZ    ?= 10000x
 DATE    := $(shell date -u +%Y-%m-%d)
 export CGO_ENABLED ?= 0
 
@@ -40,7 +40,7 @@ lint: ## gofmt, vet, staticcheck, and whether the library and the program build 
 	@for os in darwin windows freebsd; do echo "GOOS=$$os go vet $(PORTABLE)"; GOOS=$$os $(GO) vet $(PORTABLE) && GOOS=$$os $(GO) build -o /dev/null ./cmd/pmtu || exit 1; done
 
 .PHONY: fuzz
-fuzz: ## each fuzz target for FUZZ (default 5s)
+fuzz: ## each fuzz target for FUZZ (default 10000x, that many executions; a time such as 1m works too)
 	@.ci/fuzz $(FUZZ)
 
 .PHONY: bench
