@@ -23,15 +23,16 @@ const (
 	ICMPEcho Carrier = iota // an ICMP or ICMPv6 message; the kernel may set identifier and checksum
 	UDP                     // a UDP payload, to Traits.Port
 	TCP                     // a TCP segment, to Traits.Port; the socket computes its checksum
+	IP                      // a whole IP packet, from Target.Source; the socket computes an IPv4 header's checksum
 )
 
 // Traits is what a Method can do and what it asks of a Session.
 type Traits struct {
 	Carrier   Carrier
 	Direction results.Direction
-	Port      uint16 // destination port, if Carrier is UDP or TCP
+	Port      uint16 // destination port; 0: the method's packets have none
 	// Below is the size of the headers that are put before a Method's bytes:
-	// the IP header, and what the socket adds. Bytes.
+	// the IP header, and what the socket adds; 0 if Carrier is IP. Bytes.
 	Below int
 	// Min and Max bound the size of a probe that the method can build and a
 	// responder is obliged to answer. Bytes of IP packet.
@@ -44,6 +45,9 @@ type Traits struct {
 	// Limits are UDP payloads, in bytes, above which servers are known to fall
 	// silent: a result of just that size may be theirs and not the path's.
 	Limits []int
+	// Slack is by how much an answer may be smaller than its probe, where Direction
+	// is round-trip: the way back may carry so much less than the PMTU. Bytes.
+	Slack int
 	// Asked says that, and why, Max is no more than what the responder asked for
 	// itself: a result of just that size is its limit and not the path's. "": it
 	// isn't.
@@ -61,7 +65,7 @@ type Traits struct {
 type Quote struct {
 	Length    int    // IP total length of the packet (IPv6: payload length + 40); 0: not known
 	TTL       int    // TTL or hop limit as quoted; 0: not known
-	Transport []byte // UDP header; nil: not known. ICMP and TCP have none: see Payload
+	Transport []byte // UDP header, if Carrier is UDP; nil: not known. The others have none: see Payload
 	Payload   []byte // a Method's bytes, as far as they are quoted
 }
 
@@ -89,6 +93,11 @@ type Method interface {
 type Target struct {
 	Addr netip.Addr
 	Key  Key
+	// Source is the address that probes leave from, for methods that make whole IP
+	// packets (Carrier IP), and LinkMTU what the first hop's link carries, for those
+	// that tell the network. Bytes of IP packet. The others need neither.
+	Source  netip.Addr
+	LinkMTU int
 	// Attribution is a URI that says who measures and why (RFC 9511), put into
 	// each probe. "": none.
 	Attribution string

@@ -7,21 +7,37 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"pathmtu/results"
 )
 
 func methods(t testing.TB, attribution string) []Method {
 	t.Helper()
 	var out []Method
 	for _, host := range []netip.Addr{host4, host6} {
-		target := Target{Addr: host, Key: Key{9}, Attribution: attribution}
+		target := targetOf(host, Key{9})
+		target.Attribution = attribution
 		for _, name := range Names() {
 			m, err := NewMethod(name, target, 0, 77)
+			if host.Is4() && (name == "hbh" || name == "truncate") {
+				require.ErrorIs(t, err, ErrIPv6Only)
+				continue
+			}
 			require.NoError(t, err)
 			require.Equal(t, name, m.Name())
 			out = append(out, m)
 		}
 	}
 	return out
+}
+
+// targetOf is a target as seen from a host of its family.
+func targetOf(host netip.Addr, key Key) Target {
+	t := Target{Addr: host, Key: key, Source: source6, LinkMTU: 9000}
+	if host.Is4() {
+		t.Source = source4
+	}
+	return t
 }
 
 // quoteOf quotes the first n bytes of a probe's transport header and payload.
@@ -62,7 +78,11 @@ func TestNewMethodRefuses(t *testing.T) {
 	_, err = NewMethod("udp", Target{Addr: host4, Attribution: "a\x00b"}, 0, 0)
 	assert.ErrorContains(t, err, "want no NUL in it")
 	_, err = NewMethod("pigeon", Target{Addr: host4}, 0, 0)
-	assert.ErrorContains(t, err, `method "pigeon": want one of [icmp udp quic dns stun ntp tcp]`)
+	assert.ErrorContains(t, err, `method "pigeon": want one of [icmp udp quic dns stun ntp tcp udpopt hbh truncate]`)
+	_, err = NewMethod("udpopt", Target{Addr: host4}, 0, 0)
+	assert.ErrorIs(t, err, ErrNoSource)
+	_, err = NewMethod("udpopt", Target{Addr: host4, Source: host6}, 0, 0)
+	assert.ErrorIs(t, err, ErrNoSource)
 }
 
 // TestAnswerICMP: an echo reply is an answer only whole, and only with our token.
@@ -113,7 +133,7 @@ func TestQuoted(t *testing.T) {
 				require.Equal(t, p, got, "%s: %d bytes quoted", m.Name(), n)
 			}
 		}
-		other, err := NewMethod(m.Name(), Target{Addr: addrOf(m), Key: Key{10}}, 0, 77)
+		other, err := NewMethod(m.Name(), targetOf(addrOf(m), Key{10}), 0, 77)
 		require.NoError(t, err)
 		_, ok = other.Quoted(q, nil)
 		assert.False(t, ok, "%s: another key", m.Name())
@@ -121,7 +141,11 @@ func TestQuoted(t *testing.T) {
 }
 
 func addrOf(m Method) netip.Addr {
-	if m.Traits().Below == 40 || m.Traits().Below == 48 {
+	v6 := m.Traits().Below == 40 || m.Traits().Below == 48
+	if m.Traits().Carrier == IP {
+		v6 = m.Append(nil, Packet{1, m.Traits().Min})[0]>>4 == 6
+	}
+	if v6 {
 		return host6
 	}
 	return host4
@@ -137,7 +161,7 @@ func TestAnswers(t *testing.T) {
 		}
 		p := Packet{ID: 9, Size: tr.Min + 40}
 		sent := []Packet{{8, tr.Min}, p, {10, tr.Min}}
-		back := respond(m, tr.Below >= 40 && m.Name() == "icmp" || tr.Below == 48, m.Append(nil, p))
+		back := respond(m, addrOf(m).Is6(), m.Append(nil, p))
 		require.NotNil(t, back, m.Name())
 		got, ok := m.Answer(back, sent)
 		require.True(t, ok, m.Name())
@@ -147,12 +171,12 @@ func TestAnswers(t *testing.T) {
 				require.Equal(t, p, got, "%s: %d bytes", m.Name(), n)
 			}
 		}
-		if m.Name() != "icmp" {
+		if tr.Direction == results.Forward {
 			assert.Less(t, len(back)+tr.Below, tr.Min, "%s: not more comes back than was sent", m.Name())
 		}
 		_, ok = m.Answer(m.Append(nil, p), sent)
 		assert.False(t, ok, "%s: a probe is no answer", m.Name())
-		other, err := NewMethod(m.Name(), Target{Addr: addrOf(m), Key: Key{10}}, 0, 77)
+		other, err := NewMethod(m.Name(), targetOf(addrOf(m), Key{10}), 0, 77)
 		require.NoError(t, err)
 		_, ok = other.Answer(back, sent)
 		assert.False(t, ok, "%s: another key", m.Name())

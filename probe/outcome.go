@@ -28,11 +28,14 @@ type Outcome struct {
 	End        End
 	Confidence float64 // 0 to 1
 	Step       int     // sizes are so many bytes apart: the truth is less than Step above PMTU
+	Slack      int     // answers were so much smaller than probes at most: see Traits
 	Server     bool    // see Traits
 	LocalMTU   int     // what the first hop's link carries, as far as was noticed. Bytes
 	Bottleneck *results.Bottleneck
 	PTB        []results.PTB
 	Loss       []results.Loss
+	HBH        *results.HBH
+	Truncation *results.Truncation
 	Evidence   []string
 }
 
@@ -177,7 +180,7 @@ func (s *Session) Outcome() Outcome {
 		End:        s.why,
 		Confidence: s.confidence(),
 		LocalMTU:   s.firstHop(),
-		Step:       s.traits.Step, Server: s.traits.Server,
+		Step:       s.traits.Step, Slack: s.traits.Slack, Server: s.traits.Server,
 		Evidence: slices.Clone(s.evidence),
 	}
 	failed := 0
@@ -203,7 +206,12 @@ func (s *Session) Outcome() Outcome {
 		}
 	}
 	slices.SortFunc(o.Loss, func(a, b results.Loss) int { return a.Size - b.Size })
-	o.Bottleneck = bottleneck(o.PTB, addrString(refuser), s.pmtu, s.verdict)
+	said := o.PTB
+	if s.signals.cut != 0 { // the target speaks of a place that isn't its own
+		said = slices.DeleteFunc(slices.Clone(said), func(p results.PTB) bool { return p.From == addrString(s.cfg.Target) })
+	}
+	o.Bottleneck = bottleneck(said, addrString(refuser), s.pmtu, s.verdict)
+	s.signals.report(&o, s.cfg.Method, s.rtt.smoothed != 0 || s.acked != 0, s.acked >= least(true))
 	return o
 }
 

@@ -26,6 +26,12 @@ func Reconcile(r *results.Record, found []Outcome) {
 		o := &found[i]
 		r.PTB = append(r.PTB, o.PTB...)
 		r.Loss = append(r.Loss, o.Loss...)
+		if o.HBH != nil {
+			r.HBH = o.HBH
+		}
+		if o.Truncation != nil {
+			r.Truncation = o.Truncation
+		}
 		for _, e := range o.Evidence {
 			r.Evidence = append(r.Evidence, o.Method.Method+": "+e)
 		}
@@ -100,7 +106,7 @@ func accountFor(r *results.Record, best, other *Outcome) {
 	case silent && other.Server:
 		other.Verdict = results.ResponderLimit
 		say("%d bytes arrive by %s: the limit of %d bytes is that of the host's %s server", most, best.Method.Method, less, other.Method.Method)
-	case silent && other.Method.Direction == results.RoundTrip && best.Method.Direction == results.Forward:
+	case silent && other.Method.Direction == results.RoundTrip && (best.Method.Direction == results.Forward || most-less <= best.Slack):
 		other.Verdict = results.ReverseLimit
 		if r.Verdict != results.Inconsistent {
 			r.Verdict = results.ReverseLimit

@@ -2,8 +2,12 @@ package probe
 
 import (
 	"encoding/binary"
+	"net/netip"
 
 	"golang.org/x/net/dns/dnsmessage"
+
+	"pathmtu/internal/ip6"
+	"pathmtu/plpmtud/udpopt"
 )
 
 // respond is what a server of the method's protocol answers to a probe, as its
@@ -30,8 +34,46 @@ func respond(m Method, v6 bool, b []byte) []byte {
 			return respondDuplicate(b)
 		}
 		return respondTCP(b)
+	case "udpopt":
+		return respondUDPOptions(b, v6)
+	case "hbh", "truncate":
+		return respondEcho6(b)
 	}
 	return nil
+}
+
+// respondUDPOptions: RFC 9868 section 11.7, RFC 9869 section 4.2.
+func respondUDPOptions(b []byte, v6 bool) []byte {
+	header, src, dst := 20, netip.AddrFrom4([4]byte(b[12:])), netip.AddrFrom4([4]byte(b[16:]))
+	if v6 {
+		header, src, dst = 40, netip.AddrFrom16([16]byte(b[8:])), netip.AddrFrom16([16]byte(b[24:]))
+	}
+	r := udpopt.Receive(src, dst, b[header:])
+	token, ok := r.Options.REQ()
+	if !ok || r.Do != udpopt.Deliver || len(r.UserData) > 0 {
+		return nil
+	}
+	u, err := udpopt.AppendDatagram(nil, netip.AddrPortFrom(dst, r.DstPort), netip.AddrPortFrom(src, r.SrcPort), nil, udpopt.AppendRES(nil, token), 0)
+	if err != nil {
+		return nil
+	}
+	return append(Target{Addr: src, Source: dst}.appendIP(nil, protoUDP, len(u)), u...)
+}
+
+// respondEcho6 answers as a kernel does that knows neither option: RFC 4443 section
+// 4.2, RFC 8200 section 4.2.
+func respondEcho6(b []byte) []byte {
+	p, err := ip6.Parse(b)
+	if err != nil {
+		return nil
+	}
+	u, problem := p.FindUpper(ip6.Limits{})
+	if problem.Reason != ip6.NoProblem || u.Proto != ip6.ProtoICMPv6 || p[u.Off] != echoRequest6 || p.Checksum(ip6.Limits{}) != ip6.ChecksumGood {
+		return nil
+	}
+	m := p[u.Off:]
+	f := ip6.Fields{NextHeader: ip6.ProtoICMPv6, HopLimit: 64, Src: p.Dst(), Dst: p.Src()}
+	return ip6.AppendEcho(nil, f, echoReply6, binary.BigEndian.Uint16(m[4:]), binary.BigEndian.Uint16(m[6:]), m[8:])
 }
 
 // respondQUIC: RFC 9000 section 5.2.2 and 6.1, RFC 8999 section 6.

@@ -62,6 +62,7 @@ type Session struct {
 	failed         map[int]int // losses of a size with control probes answered, since a size as large was answered
 	largeSent      time.Time
 	ptb            ledger
+	signals        signals
 	contradictions int
 
 	verdict  results.Verdict
@@ -118,6 +119,9 @@ func New(cfg Config) (*Session, error) {
 	c, err := cfg.normalise()
 	if err != nil {
 		return nil, err
+	}
+	if _, ok := c.Method.(hinter); ok {
+		c.Eager = false // the answer to a small packet says where to begin
 	}
 	t := c.Method.Traits()
 	s := &Session{

@@ -23,6 +23,7 @@ func (s *Session) Received(now time.Time, b []byte) bool {
 		return false
 	}
 	s.answer(now, p)
+	s.hinted(now, b)
 	s.settle(now)
 	return true
 }

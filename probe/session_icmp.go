@@ -79,9 +79,12 @@ func (s *Session) ICMP(now time.Time, e ICMPError) bool {
 		}
 		return false
 	}
+	e, cut := s.truncated(e)
 	switch {
+	case cut:
+		s.tooBig(now, p, e, plpmtud.Truncated)
 	case k == packetTooBig:
-		s.tooBig(now, p, e)
+		s.tooBig(now, p, e, plpmtud.PacketTooBig)
 	case k == portUnreachable && s.traits.ClosedPort && sameHost(e.From, s.cfg.Target):
 		s.answer(now, p)
 	default:
@@ -91,11 +94,11 @@ func (s *Session) ICMP(now time.Time, e ICMPError) bool {
 	return true
 }
 
-// tooBig: a router dropped the packet because of its size. That much is
-// certain, whatever number it names.
-func (s *Session) tooBig(now time.Time, p *sentPacket, e ICMPError) {
+// tooBig: a router dropped the packet, or cut it, because of its size. That much is
+// certain, whatever number is named.
+func (s *Session) tooBig(now time.Time, p *sentPacket, e ICMPError, source plpmtud.Source) {
 	if p.fate == tooBig {
-		return // the same message by another way
+		return // the same message by another way, or what a router and the target say of one packet
 	}
 	if p.fate == answered {
 		s.ptb.add(claim{from: e.From, hop: hop(e), mtu: e.MTU, size: p.Size})
@@ -131,7 +134,7 @@ func (s *Session) tooBig(now time.Time, p *sentPacket, e ICMPError) {
 	mtu := exact{min: s.traits.Min, step: s.traits.Step}.down(e.MTU)
 	useful := mtu >= s.path.PLPMTU() && e.MTU >= least(s.v6) && e.MTU < p.Size
 	if useful && !lied && a != nil && a.packet == p && a.path != 0 {
-		s.path.Hint(now, plpmtud.Hint{Source: plpmtud.PacketTooBig, MTU: mtu})
+		s.path.Hint(now, plpmtud.Hint{Source: source, MTU: mtu})
 	}
 	s.path.SetMax(now, max(s.refused-1, s.path.PLPMTU()))
 }
@@ -140,11 +143,10 @@ func (s *Session) tooBig(now time.Time, p *sentPacket, e ICMPError) {
 // routers that decrement it after the size check, as most do, quote what they
 // received. 0: not known.
 func hop(e ICMPError) int {
-	const initial = 64
-	if e.Quote.TTL < 1 || e.Quote.TTL > initial {
+	if e.Quote.TTL < 1 || e.Quote.TTL > initialTTL {
 		return 0
 	}
-	return initial - e.Quote.TTL + 1
+	return initialTTL - e.Quote.TTL + 1
 }
 
 // unreachable: something other than size.

@@ -10,11 +10,15 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"pathmtu/internal/ip6"
 )
 
 var (
 	host4   = netip.MustParseAddr("192.0.2.9")
 	host6   = netip.MustParseAddr("2001:db8::9")
+	source4 = netip.MustParseAddr("192.0.2.1")
+	source6 = netip.MustParseAddr("2001:db8::1")
 	router4 = netip.MustParseAddr("198.51.100.1")
 	router6 = netip.MustParseAddr("2001:db8:ff::1")
 	epoch   = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -40,6 +44,7 @@ type path struct {
 	refusal  *ICMPError    // what a firewall says to everything
 	dieAfter int           // packets after which the host stops answering; 0: never
 	sendFail func(size int) *Failure
+	whole    func(now time.Time, b []byte, back func([]byte)) // what becomes of IP packets, in place of all that
 
 	tokens float64
 	filled time.Time
@@ -69,7 +74,8 @@ func (p *path) router() netip.Addr {
 
 func (p *path) method(t testing.TB, name string) Method {
 	t.Helper()
-	target := Target{Addr: p.target(), Key: Key{1, 2, 3}}
+	target := targetOf(p.target(), Key{1, 2, 3})
+	target.LinkMTU = p.link
 	m, err := NewMethod(name, target, 0, 4711)
 	require.NoError(t, err)
 	return m
@@ -172,7 +178,7 @@ func (p *path) run(t testing.TB, s *Session) Outcome {
 			}
 			busy = true
 			require.Equal(t, send.Size, len(send.Data)+s.traits.Below, "size of packet %d", send.ID)
-			p.transmit(now, s, send, schedule)
+			p.transmit(t, now, s, send, schedule)
 			require.Less(t, p.sent, 5000, "endless sending")
 		}
 		if s.Done() {
@@ -199,7 +205,21 @@ func (p *path) run(t testing.TB, s *Session) Outcome {
 	return s.Outcome()
 }
 
-func (p *path) transmit(now time.Time, s *Session, send Send, schedule func(time.Time, func(time.Time))) {
+// handIn hands a whole IPv6 packet that arrived to a session.
+func handIn(t testing.TB, s *Session, now time.Time, b []byte) {
+	pkt, err := ip6.Parse(b)
+	require.NoError(t, err)
+	e, err := ip6.ParseErrorPacket(pkt, ip6.Limits{})
+	if err != nil {
+		require.ErrorIs(t, err, ip6.ErrNotICMPError)
+		s.Received(now, b)
+		return
+	}
+	s.ICMP(now, ICMPError{From: pkt.Src(), Type: e.Type, Code: e.Code, MTU: int(e.Param),
+		Quote: Quote{Length: e.Quote.TotalLen(), TTL: int(e.Quote.HopLimit()), Payload: e.Quote}})
+}
+
+func (p *path) transmit(t testing.TB, now time.Time, s *Session, send Send, schedule func(time.Time, func(time.Time))) {
 	size, data := send.Size, append([]byte(nil), send.Data...)
 	m := s.cfg.Method
 	if p.sendFail != nil {
@@ -214,6 +234,13 @@ func (p *path) transmit(now time.Time, s *Session, send Send, schedule func(time
 	}
 	p.sent++
 	p.sizes = append(p.sizes, size)
+	if p.whole != nil {
+		p.whole(now, data, func(b []byte) {
+			b = append([]byte(nil), b...)
+			schedule(now.Add(p.rtt), func(now time.Time) { handIn(t, s, now, b) })
+		})
+		return
+	}
 	if p.refusal != nil {
 		e := *p.refusal
 		e.Quote = p.quote(m, size, data)

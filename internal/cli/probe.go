@@ -71,6 +71,14 @@ Methods:
          host asks for. A closed one, or a host that doesn't tell which data it got
          twice: SYNs with data, which are acknowledged or reset. No connection remains.
          The way there.
+  udpopt datagrams without data and with an echo request among their UDP Options
+         (RFC 9868), to a port where a host answers these: the way there.
+  hbh    IPv6 only: echo requests with the Minimum Path MTU Hop-by-Hop option
+         (RFC 9268). What a host returns of it is the size that is tried next. Both ways.
+  truncate
+         IPv6 only: echo requests that routers may truncate
+         (draft-leddy-6man-truncate). What the host says of the length that arrived is
+         the size that is tried next. Both ways.
   auto   asks the host what it answers: with 1 or 2 small packets each by icmp, udp and
          tcp; if neither udp nor tcp is answered, also by quic, dns, stun and ntp. Then it
          measures by the first of tcp, udp, quic, dns, stun, ntp and icmp that is
@@ -81,8 +89,8 @@ Methods:
 Several methods, as in --method icmp,dns, are reconciled: silence of a server above
 a size that another method got through is the server's limit, not the path's.
 
-icmp needs CAP_NET_RAW or a group in net.ipv4.ping_group_range, tcp CAP_NET_RAW; the
-others need nothing.`,
+icmp needs CAP_NET_RAW or a group in net.ipv4.ping_group_range; tcp, udpopt, hbh and
+truncate need CAP_NET_RAW; the others need nothing.`,
 		Example: "  pmtu probe example.net\n  pmtu probe -6 --json --method udp 2001:db8::1 fe80::1%eth0",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, hosts []string) error {
@@ -96,7 +104,7 @@ others need nothing.`,
 	f.StringVar(&o.method, "method", auto, strings.Join(probe.Names(), ", ")+", or several of them, or auto")
 	f.BoolVarP(&o.v4, "ipv4", "4", false, "IPv4 (with -6: both)")
 	f.BoolVarP(&o.v6, "ipv6", "6", false, "IPv6 (with -4: both)")
-	f.IntVar(&o.port, "port", 0, "UDP port (0: 33434 for udp, where nobody should listen; 443 quic, 53 dns, 3478 stun, 123 ntp, 80 tcp)")
+	f.IntVar(&o.port, "port", 0, "UDP port (0: 33434 for udp, where nobody should listen; 443 quic, 53 dns, 3478 stun, 123 ntp, 80 tcp, 7 udpopt)")
 	f.IntVar(&o.least, "min", 0, "smallest size of interest, bytes of IP packet (0: no bound)")
 	f.IntVar(&o.most, "max", 0, "largest size to try, bytes of IP packet (0: what the first hop carries)")
 	f.DurationVar(&o.timeout, "timeout", probe.DefaultTimeout, "longest wait for an answer")
@@ -124,8 +132,8 @@ func (o *probeOptions) check(hosts []string) error {
 	if o.port < 0 || o.port > 65535 {
 		return usagef("--port %d: want 1 to 65535, or 0 for the method's own", o.port)
 	}
-	if o.port != 0 && o.method == "icmp" {
-		return usagef("--port %d: method icmp has no ports", o.port)
+	if o.port != 0 && slices.Contains(probe.Names(), o.method) && probe.DefaultPort(o.method) == 0 {
+		return usagef("--port %d: method %s has no ports", o.port, o.method)
 	}
 	if o.port != 0 && o.method == auto {
 		return usagef("--port %d: name a --method with it, as each has a port of its own", o.port)
@@ -233,13 +241,24 @@ func runProbe(cmd *cobra.Command, o probeOptions, hosts []string) error {
 	return nil
 }
 
+// wholePackets says whether a method needs sockets for whole IP packets.
+func wholePackets(method string) bool {
+	c, ok := probe.CarrierOf(method)
+	return ok && c == probe.IP
+}
+
 // dropPrivileges acts on the whole process, which is more than a test wants.
 var dropPrivileges = rawsock.DropPrivileges
 
 // openHub opens raw sockets if the process may have them and the methods gain
 // by it, and then gives up its privileges.
-func openHub(probeOptions) (*rawsock.Hub, error) {
+func openHub(o probeOptions) (*rawsock.Hub, error) {
 	hub, err := rawsock.OpenHub()
+	if err == nil && slices.ContainsFunc(o.methods(), wholePackets) {
+		if err = hub.CarryIP(); err != nil {
+			_ = hub.Close()
+		}
+	}
 	var privilege *rawsock.PrivilegeError
 	if errors.As(err, &privilege) {
 		return nil, nil // unprivileged sockets may do

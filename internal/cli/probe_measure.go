@@ -147,6 +147,7 @@ type prepared struct {
 // prepare opens a flow, in the calling goroutine's namespace, and a Session for it.
 func (m *measurer) prepare(name string, t target, link rawsock.Link, do task) (prepared, error) {
 	target := m.target(t)
+	target.Source, target.LinkMTU = link.Source, min(link.MTU, mostSize)
 	flow, method, err := m.open(name, target, link)
 	if err != nil {
 		return prepared{}, err
@@ -232,6 +233,17 @@ func (m *measurer) open(name string, t probe.Target, link rawsock.Link) (*rawsoc
 		method, err := probe.NewMethod(name, t, port, flow.Local().Port())
 		return flow, method, err
 	}
+	if wholePackets(name) {
+		flow, err := rawsock.OpenIP(m.hub, link.Source, t.Addr)
+		if err != nil {
+			return nil, nil, err
+		}
+		method, err := probe.NewMethod(name, t, uint16(m.options.port), flow.Local().Port())
+		if err != nil {
+			_ = flow.Close()
+		}
+		return flow, method, err
+	}
 	method, err := probe.NewMethod(name, t, uint16(m.options.port), 0)
 	if err != nil {
 		return nil, nil, err
@@ -249,7 +261,7 @@ func (m *measurer) port(name string) uint16 {
 }
 
 func flowName(local netip.AddrPort, dst netip.Addr, t probe.Traits) string {
-	if t.Carrier == probe.ICMPEcho {
+	if t.Port == 0 {
 		return fmt.Sprintf("%v > %v id %d", local.Addr(), dst, local.Port())
 	}
 	return fmt.Sprintf("%v > %v", local, netip.AddrPortFrom(dst, t.Port))

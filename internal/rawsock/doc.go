@@ -6,5 +6,7 @@
 // path MTU. Flows need no privilege where the kernel allows: UDP sockets with
 // the error queue, and ping sockets. A Hub holds raw ICMP sockets where the
 // process may have them; through it, flows also learn what the error queue
-// doesn't tell: the IP header that an ICMP error quotes.
+// doesn't tell: the IP header that an ICMP error quotes. Some flows exist only
+// through a hub: those of TCP segments, and those of whole IP packets, which carry
+// what no ordinary socket does.
 package rawsock

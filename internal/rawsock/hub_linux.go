@@ -18,7 +18,9 @@ import (
 type Hub struct {
 	v4, v6     *socket.Conn // ICMP; nil: this system doesn't have that family
 	tcp4, tcp6 *socket.Conn // likewise
+	ip4, ip6   *packets     // whole packets, once CarryIP was called
 	wg         sync.WaitGroup
+	ctx        context.Context
 	cancel     context.CancelFunc
 
 	mu    sync.Mutex
@@ -39,7 +41,7 @@ func OpenHub() (*Hub, error) {
 		return nil, errors.Join(err4, err6)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	h.cancel = cancel
+	h.ctx, h.cancel = ctx, cancel
 	for _, c := range []*socket.Conn{h.v4, h.v6} {
 		if c != nil {
 			h.wg.Add(1)
@@ -112,6 +114,11 @@ func (h *Hub) Close() error {
 			_ = c.Close()
 		}
 	}
+	for _, p := range []*packets{h.ip4, h.ip6} {
+		if p != nil {
+			p.close()
+		}
+	}
 	return nil
 }
 
@@ -133,6 +140,9 @@ func (h *Hub) remove(f *Flow) {
 }
 
 func (h *Hub) send(f *Flow, b []byte) error {
+	if f.proto == protoRaw {
+		return h.sendIP(f, b)
+	}
 	to, err := sockaddr(f.dst, 0)
 	if err != nil {
 		return sendError(err)
@@ -224,7 +234,7 @@ func (f *Flow) owns(m Message) bool {
 		return (f.proto == protoICMP || f.proto == protoICMPv6) && binary.BigEndian.Uint16(m.Data[4:]) == f.local.Port()
 	}
 	q := m.Error.Quote
-	if q.Proto != f.proto {
+	if f.proto == protoRaw || q.Proto != f.proto { // whole packets come by sockets of their own
 		return false
 	}
 	if f.proto == protoUDP {

@@ -10,7 +10,8 @@ import (
 type Message struct {
 	At   time.Time
 	From netip.Addr
-	// Data is a datagram that the target sent: a UDP payload, or an ICMP message.
+	// Data is a datagram that the target sent: a UDP payload, an ICMP message, a TCP
+	// segment, or for a flow of OpenIP a whole IP packet.
 	Data []byte
 	// Error is an ICMP error, if not nil; then Data is not set.
 	Error *ICMPError
@@ -31,7 +32,7 @@ type Quote struct {
 	TTL       int
 	Length    int    // of the whole packet quoted from, bytes
 	Transport []byte // UDP header
-	Payload   []byte // UDP payload, or the whole ICMP message or TCP segment
+	Payload   []byte // UDP payload, or the whole ICMP message or TCP segment; for a flow of OpenIP, the whole packet
 }
 
 // SendError says why a packet could not be sent.

@@ -10,6 +10,7 @@ const (
 	protoTCP    = 6
 	protoUDP    = 17
 	protoICMPv6 = 58
+	protoRaw    = 255 // flows of whole IP packets
 
 	icmpHeaderLen = 8
 	udpHeaderLen  = 8

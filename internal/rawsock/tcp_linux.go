@@ -155,20 +155,23 @@ func sumTCP(b []byte, src, dst netip.Addr) []byte {
 	b = append([]byte(nil), b...)
 	b[tcpChecksum], b[tcpChecksum+1] = 0, 0
 	sum := uint32(protoTCP + len(b))
-	add := func(p []byte) {
-		for ; len(p) >= 2; p = p[2:] {
-			sum += uint32(binary.BigEndian.Uint16(p))
-		}
-		if len(p) == 1 {
-			sum += uint32(p[0]) << 8
-		}
-	}
-	add(src.AsSlice())
-	add(dst.AsSlice())
-	add(b)
-	for sum > 0xffff {
-		sum = sum>>16 + sum&0xffff
+	for _, part := range [][]byte{src.AsSlice(), dst.AsSlice(), b} {
+		sum = uint32(onesSum(sum, part))
 	}
 	binary.BigEndian.PutUint16(b[tcpChecksum:], ^uint16(sum))
 	return b
+}
+
+// onesSum adds b to a one's complement sum (RFC 1071).
+func onesSum(sum uint32, b []byte) uint16 {
+	for ; len(b) >= 2; b = b[2:] {
+		sum += uint32(binary.BigEndian.Uint16(b))
+	}
+	if len(b) == 1 {
+		sum += uint32(b[0]) << 8
+	}
+	for sum > 0xffff {
+		sum = sum>>16 + sum&0xffff
+	}
+	return uint16(sum)
 }

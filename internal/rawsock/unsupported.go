@@ -32,6 +32,9 @@ func OpenICMP(*Hub, netip.Addr, netip.Addr, uint16) (*Flow, error) { return nil,
 // OpenTCP returns an error that wraps [errors.ErrUnsupported].
 func OpenTCP(*Hub, netip.Addr, netip.AddrPort) (*Flow, error) { return nil, errUnsupported }
 
+// OpenIP returns an error that wraps [errors.ErrUnsupported].
+func OpenIP(*Hub, netip.Addr, netip.Addr) (*Flow, error) { return nil, errUnsupported }
+
 // ConnectTCP returns an error that wraps [errors.ErrUnsupported].
 func ConnectTCP(context.Context, *Hub, netip.Addr, netip.AddrPort) (*Flow, Handshake, error) {
 	return nil, Handshake{}, errUnsupported
@@ -48,6 +51,9 @@ func LinkTo(netip.Addr, netip.Addr) (Link, error) { return Link{}, errUnsupporte
 
 // DropPrivileges has nothing to give up: nothing was opened with a privilege.
 func DropPrivileges() error { return nil }
+
+// CarryIP returns an error that wraps [errors.ErrUnsupported].
+func (*Hub) CarryIP() error { return errUnsupported }
 
 // Local returns the zero address.
 func (*Flow) Local() netip.AddrPort { return netip.AddrPort{} }

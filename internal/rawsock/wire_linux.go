@@ -43,15 +43,10 @@ func OpenWire(src, dst netip.Addr) (w *Wire, err error) {
 	if w.to, err = sockaddr(dst, 0); err != nil {
 		return w, err
 	}
-	if w.out, err = socket.Socket(domain(dst), unix.SOCK_RAW, unix.IPPROTO_RAW, "wire", nil); err != nil {
+	if w.out, err = openOut(!dst.Is4()); err != nil {
 		return w, err
 	}
-	buffers(w.out)
-	// Raw packets too are held to the MTU that the kernel believes in, unless told otherwise.
-	if err = setOptions(w.out, probing(!dst.Is4())); err != nil {
-		return w, err
-	}
-	if w.in, err = openCapture(dst); err != nil {
+	if w.in, err = openCapture(!dst.Is4(), captureFilter(dst)); err != nil {
 		return w, err
 	}
 	if w.udp, w.udpPort, err = hold(unix.SOCK_DGRAM, src); err != nil {
@@ -59,6 +54,25 @@ func OpenWire(src, dst netip.Addr) (w *Wire, err error) {
 	}
 	w.tcp, w.tcpPort, err = hold(unix.SOCK_STREAM, src)
 	return w, err
+}
+
+// openOut opens a socket that sends whole IP packets.
+func openOut(v6 bool) (*socket.Conn, error) {
+	family := unix.AF_INET
+	if v6 {
+		family = unix.AF_INET6
+	}
+	c, err := socket.Socket(family, unix.SOCK_RAW, unix.IPPROTO_RAW, "wire", nil)
+	if err != nil {
+		return nil, err
+	}
+	buffers(c)
+	// Raw packets too are held to the MTU that the kernel believes in, unless told otherwise.
+	if err := setOptions(c, probing(v6)); err != nil {
+		_ = c.Close()
+		return nil, err
+	}
+	return c, nil
 }
 
 // hold binds a socket to any port.
@@ -83,10 +97,11 @@ func hold(typ int, src netip.Addr) (*socket.Conn, uint16, error) {
 	return c, addrPort(name).Port(), nil
 }
 
-// openCapture opens a packet socket for what arrives by any link.
-func openCapture(target netip.Addr) (*socket.Conn, error) {
+// openCapture opens a packet socket for what arrives by any link and passes the
+// filter.
+func openCapture(v6 bool, pass []bpf.Instruction) (*socket.Conn, error) {
 	protocol := uint16(unix.ETH_P_IP)
-	if !target.Is4() {
+	if v6 {
 		protocol = unix.ETH_P_IPV6
 	}
 	// Without a protocol nothing is received until the filter is there.
@@ -95,7 +110,7 @@ func openCapture(target netip.Addr) (*socket.Conn, error) {
 		return nil, err
 	}
 	buffers(c)
-	filter, err := bpf.Assemble(captureFilter(target))
+	filter, err := bpf.Assemble(pass)
 	if err == nil {
 		err = c.SetBPF(filter)
 	}

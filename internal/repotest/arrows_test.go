@@ -31,7 +31,7 @@ var arrows = []arrow{
 	{from: "results", others: []string{"any"}},
 	{from: "probe/survey/fleet", ours: []string{"probe/survey", "plpmtud", "results"}, others: []string{"github.com/nats-io", "github.com/klauspost/compress", "golang.org/x/sys"}},
 	{from: "probe/survey", ours: []string{"probe", "plpmtud", "results", "internal/ip6"}, others: []string{"any"}},
-	{from: "probe", ours: []string{"plpmtud", "hbh", "truncate", "results", "internal/ip6"}, others: []string{"golang.org/x/net"}},
+	{from: "probe", ours: []string{"plpmtud", "plpmtud/udpopt", "hbh", "truncate", "results", "internal/ip6"}, others: []string{"golang.org/x/net"}},
 	{from: "internal/ip6/ip6test", ours: []string{"internal/ip6", "internal/netlab/labtest"}, others: []string{"github.com/google/gopacket"}},
 	{from: "internal/ip6"},
 	{from: "internal/router", ours: []string{"hbh", "truncate", "internal/ip6"}, others: []string{"golang.org/x/time", "github.com/gaissmai/bart"}},
