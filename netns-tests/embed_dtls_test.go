@@ -9,9 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pathmtu/docs/examples/dtls"
-	"pathmtu/docs/examples/pathsock"
 	"pathmtu/docs/examples/stopwait"
 	"pathmtu/plpmtud"
+	"pathmtu/plpmtud/udppath"
 )
 
 func dtlsPSK([]byte) ([]byte, error) { return []byte("a key that both ends know"), nil }
@@ -23,9 +23,9 @@ func startDTLS(x *transfer) {
 			pion.WithPSK(dtlsPSK), pion.WithPSKIdentityHint([]byte("srv")), pion.WithCipherSuites(dtls.Suite))
 		return err
 	}))
-	var sock *pathsock.Conn
+	var sock *udppath.Conn
 	x.socket("cli", func(u *net.UDPConn) (err error) {
-		sock, err = pathsock.New(u, x.addr())
+		sock, err = udppath.New(u, x.addr(), udppath.Config{})
 		return err
 	})
 	x.t.Cleanup(func() { sock.Close(); listener.Close() })

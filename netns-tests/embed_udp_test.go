@@ -6,12 +6,12 @@ import (
 	"net/netip"
 	"time"
 
-	"pathmtu/docs/examples/pathsock"
 	plainudp "pathmtu/docs/examples/plain"
 	"pathmtu/docs/examples/quiclike"
 	"pathmtu/docs/examples/stopwait"
 	"pathmtu/plpmtud"
 	"pathmtu/plpmtud/udpecho"
+	"pathmtu/plpmtud/udppath"
 )
 
 // embedFast are short timers, so that a path that changes is noticed while a
@@ -38,11 +38,11 @@ func startPlain(x *transfer) {
 }
 
 func startQUIClike(x *transfer) {
-	var cli *pathsock.Conn
+	var cli *udppath.Conn
 	var srv *net.UDPConn
 	x.socket("srv", func(u *net.UDPConn) error { srv = u; return nil })
 	x.socket("cli", func(u *net.UDPConn) (err error) {
-		cli, err = pathsock.New(u, x.addr())
+		cli, err = udppath.New(u, x.addr(), udppath.Config{})
 		return err
 	})
 	x.t.Cleanup(func() { cli.Close() })

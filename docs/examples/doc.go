@@ -7,8 +7,9 @@
 //	tunnel    a TUN device over UDP: inner MTU, inner Packet Too Big, MSS clamp
 //	quicgo    what can be done for an unmodified quic-go
 //
-// Two packages serve the others: pathsock is a UDP socket made fit for path MTU
-// discovery, stopwait an application that sends a stream by datagrams.
+// dtls and quiclike stand on plpmtud/udppath, a UDP socket made fit for path MTU
+// discovery. stopwait serves the others: it is an application that sends a
+// stream by datagrams.
 //
 // The tests in netns-tests run each of them on a path that shrinks to 1280
 // bytes in mid-transfer, and grows again. Program cmd/transfer runs them by

@@ -17,8 +17,8 @@ import (
 
 	pion "github.com/pion/dtls/v3"
 
-	"pathmtu/docs/examples/pathsock"
 	"pathmtu/plpmtud"
+	"pathmtu/plpmtud/udppath"
 	"pathmtu/plpmtud/udpsock"
 )
 
@@ -42,7 +42,7 @@ const (
 // discovery works while the application reads.
 type Conn struct {
 	*pion.Conn
-	sock *pathsock.Conn // nil: only answers
+	sock *udppath.Conn // nil: only answers
 
 	mu   sync.Mutex
 	path *plpmtud.Path // nil: only answers
@@ -56,8 +56,9 @@ type Conn struct {
 func Answer(c *pion.Conn) *Conn { return &Conn{Conn: c, end: make(chan struct{})} }
 
 // Client makes a DTLS association over a socket, and begins to discover its
-// path MTU. Overhead, Max, Header and Layer of cfg are filled in.
-func Client(sock *pathsock.Conn, cfg plpmtud.Config, opts ...pion.ClientOption) (*Conn, error) {
+// path MTU. Overhead, Max, Header and Layer of cfg are filled in. Close of the
+// Conn closes the socket as well; if Client fails, the caller closes it.
+func Client(sock *udppath.Conn, cfg plpmtud.Config, opts ...pion.ClientOption) (*Conn, error) {
 	dtls, err := pion.ClientWithOptions(sock, net.UDPAddrFromAddrPort(sock.Peer()), opts...)
 	if err != nil {
 		return nil, err
@@ -65,8 +66,10 @@ func Client(sock *pathsock.Conn, cfg plpmtud.Config, opts ...pion.ClientOption) 
 	if err := dtls.Handshake(); err != nil {
 		return nil, err
 	}
-	cfg.Overhead, cfg.Max, cfg.Header = sock.Overhead(), sock.Max(), RecordOverhead+kindLen
-	cfg.Layer = plpmtud.Unacknowledged
+	if cfg.Max, err = sock.Max(); err != nil {
+		return nil, err
+	}
+	cfg.Overhead, cfg.Header, cfg.Layer = sock.Overhead(), RecordOverhead+kindLen, plpmtud.Unacknowledged
 	path, err := plpmtud.New(cfg)
 	if err != nil {
 		return nil, err
@@ -90,7 +93,7 @@ func (c *Conn) MaxPayload() int {
 // Write sends a message of the application.
 func (c *Conn) Write(p []byte) (int, error) {
 	if _, err := c.Conn.Write(append([]byte{kindData}, p...)); err != nil {
-		c.refused(err)
+		c.refused(err, kindLen+len(p)+RecordOverhead)
 		return 0, err
 	}
 	return len(p), nil
@@ -129,8 +132,12 @@ func (c *Conn) probe() {
 	const look = 100 * time.Millisecond // for hints
 	for {
 		now := time.Now()
+		hints, err := c.sock.Hints()
+		if err != nil {
+			return // the socket is closed
+		}
 		c.mu.Lock()
-		for _, h := range c.sock.Hints() {
+		for _, h := range hints {
 			c.path.Hint(now, h)
 		}
 		p, due := c.path.Poll(now)
@@ -144,7 +151,7 @@ func (c *Conn) probe() {
 			b[0] = kindProbe
 			binary.BigEndian.PutUint32(b[kindLen:], uint32(p.ID))
 			if _, err := c.Conn.Write(b); err != nil {
-				c.refused(err)
+				c.refused(err, p.Size)
 			}
 		}
 		select {
@@ -156,14 +163,15 @@ func (c *Conn) probe() {
 	}
 }
 
-// refused tells the path that the interface does not carry what was sent.
-func (c *Conn) refused(err error) {
+// refused tells the path that the interface does not carry a datagram of size
+// bytes of UDP payload.
+func (c *Conn) refused(err error, size int) {
 	if c.path == nil || !udpsock.IsMessageTooLong(err) {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.path.SetMax(time.Now(), c.sock.Max())
+	c.path.SetMax(time.Now(), c.sock.MaxBelow(size))
 }
 
 // Close ends the association.

@@ -23,9 +23,10 @@
 // # Cost
 //
 // A migration is a new local port, and slow start; old ports stay open until the
-// connection ends, and the spare one waits. Both ends need udpecho on the port of QUIC; with a peer that has none nothing
-// is noticed, and quic-go works as it does alone. Since a Socket is no
-// *net.UDPConn, quic-go goes without segmentation offload and ECN.
+// connection ends, and the spare one waits. Both ends need udpecho on the port of
+// QUIC; with a peer that has none nothing is noticed, and quic-go works as it does
+// alone. Since a Socket is no *net.UDPConn, quic-go goes without segmentation
+// offload and ECN.
 package quicgo
 
 import (
@@ -79,7 +80,6 @@ func (s *Socket) SetWriteBuffer(n int) error { return s.udp.SetWriteBuffer(n) }
 type Conn struct {
 	*quic.Conn
 	open   func(udpecho.Config) (*Socket, error)
-	peer   netip.AddrPort
 	cfg    udpecho.Config
 	change chan struct{}
 	now    atomic.Pointer[path]
@@ -96,7 +96,7 @@ type path struct {
 // Dial connects to a peer. open makes the sockets, by NewSocket: one for now,
 // and one for each migration. OnChange and Trace of cfg are not used.
 func Dial(ctx context.Context, open func(udpecho.Config) (*Socket, error), peer netip.AddrPort, t *tls.Config, q *quic.Config, cfg udpecho.Config) (*Conn, error) {
-	c := &Conn{open: open, peer: peer, cfg: cfg, change: make(chan struct{}, 1)}
+	c := &Conn{open: open, cfg: cfg, change: make(chan struct{}, 1)}
 	p, err := c.newPath()
 	if err != nil {
 		return nil, err

@@ -12,8 +12,8 @@ import (
 	"os"
 	"time"
 
-	"pathmtu/docs/examples/pathsock"
 	"pathmtu/plpmtud"
+	"pathmtu/plpmtud/udppath"
 	"pathmtu/plpmtud/udpsock"
 )
 
@@ -39,8 +39,12 @@ type Stats struct {
 var ErrIdle = errors.New("quiclike: no acknowledgement")
 
 // Send sends all of src to the peer of c, and returns when it is acknowledged.
-func Send(ctx context.Context, c *pathsock.Conn, src io.Reader, cfg Config) (Stats, error) {
-	cfg.Path.Overhead, cfg.Path.Max = c.Overhead(), c.Max()
+func Send(ctx context.Context, c *udppath.Conn, src io.Reader, cfg Config) (Stats, error) {
+	var err error
+	cfg.Path.Overhead = c.Overhead()
+	if cfg.Path.Max, err = c.Max(); err != nil {
+		return Stats{}, err
+	}
 	if cfg.IdleTimeout == 0 {
 		cfg.IdleTimeout = 30 * time.Second
 	}
@@ -71,11 +75,15 @@ func newSender(src io.Reader, cfg Config, conn uint64, now time.Time) (*sender, 
 	}, nil
 }
 
-func (s *sender) run(ctx context.Context, c *pathsock.Conn, idle time.Duration) error {
+func (s *sender) run(ctx context.Context, c *udppath.Conn, idle time.Duration) error {
 	buf := make([]byte, 2048)
 	for !s.done() {
 		now := time.Now()
-		for _, h := range c.Hints() {
+		hints, err := c.Hints()
+		if err != nil {
+			return err
+		}
+		for _, h := range hints {
 			s.hint(now, h)
 		}
 		s.tick(now)
@@ -95,15 +103,15 @@ func (s *sender) run(ctx context.Context, c *pathsock.Conn, idle time.Duration) 
 }
 
 // flush sends what may be sent.
-func (s *sender) flush(now time.Time, c *pathsock.Conn) error {
+func (s *sender) flush(now time.Time, c *udppath.Conn) error {
 	for {
 		b, err := s.next(now)
 		if b == nil || err != nil {
 			return err
 		}
-		switch _, err := c.WriteTo(b, nil); {
+		switch _, err := c.Write(b); {
 		case udpsock.IsMessageTooLong(err):
-			s.tooLong(now, min(c.Max(), len(b)-1))
+			s.tooLong(now, c.MaxBelow(len(b)))
 		case err != nil:
 			return err
 		}

@@ -21,11 +21,11 @@ import (
 
 	"github.com/quic-go/quic-go"
 
-	"pathmtu/docs/examples/pathsock"
 	quicgoexample "pathmtu/docs/examples/quicgo"
 	"pathmtu/docs/examples/quiclike"
 	"pathmtu/internal/netlab"
 	"pathmtu/plpmtud/udpecho"
+	"pathmtu/plpmtud/udppath"
 	"pathmtu/plpmtud/udpsock"
 )
 
@@ -119,14 +119,14 @@ func arrived(got counter, want int, errs ...error) error {
 func sendQUIClike(ctx context.Context, lab *netlab.Lab, family, bytes int) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var cli *pathsock.Conn
+	var cli *udppath.Conn
 	var srv *net.UDPConn
 	if err := listen(lab, "srv", port, func(u *net.UDPConn) error { srv = u; return nil }); err != nil {
 		return err
 	}
 	defer srv.Close()
 	if err := listen(lab, "cli", port, func(u *net.UDPConn) (err error) {
-		cli, err = pathsock.New(u, address(lab, "srv", family))
+		cli, err = udppath.New(u, address(lab, "srv", family), udppath.Config{})
 		return err
 	}); err != nil {
 		return err

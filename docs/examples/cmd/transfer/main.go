@@ -21,12 +21,12 @@ import (
 	pion "github.com/pion/dtls/v3"
 
 	"pathmtu/docs/examples/dtls"
-	"pathmtu/docs/examples/pathsock"
 	"pathmtu/docs/examples/plain"
 	"pathmtu/docs/examples/quiclike"
 	"pathmtu/docs/examples/stopwait"
 	"pathmtu/plpmtud"
 	"pathmtu/plpmtud/udpecho"
+	"pathmtu/plpmtud/udppath"
 )
 
 func main() {
@@ -138,7 +138,7 @@ func receiveDTLS(ctx context.Context, u *net.UDPConn) error {
 }
 
 func sendDTLS(ctx context.Context, u *net.UDPConn, to netip.AddrPort) error {
-	sock, err := pathsock.New(u, to)
+	sock, err := udppath.New(u, to, udppath.Config{})
 	if err != nil {
 		return err
 	}
@@ -160,7 +160,7 @@ func receiveQUIClike(ctx context.Context, u *net.UDPConn) error {
 }
 
 func sendQUIClike(ctx context.Context, u *net.UDPConn, to netip.AddrPort) error {
-	sock, err := pathsock.New(u, to)
+	sock, err := udppath.New(u, to, udppath.Config{})
 	if err != nil {
 		return err
 	}
