@@ -17,6 +17,11 @@ demo: ## build a lab of namespaces, measure each path, and compare with the trut
 build: ## the program, as bin/pmtu
 	$(GO) build -trimpath -o bin/pmtu ./cmd/pmtu
 
+.PHONY: man
+man: ## the manual, as bin/man/*.1, one page for each command
+	rm -rf bin/man
+	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} $(GO) run ./internal/cli/cmd/man -out bin/man
+
 .PHONY: test
 test: ## every test; run as root, with the packages of `make packages`
 	@.ci/test

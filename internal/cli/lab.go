@@ -12,8 +12,9 @@ func newLabCommand() *cobra.Command {
 		Long: `Lab builds whole networks out of network namespaces, with kernel routers, on this
 machine. Nothing it sends leaves them. It needs root, or a kernel that lets users
 create user namespaces.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Example: "  pmtu lab demo\n  pmtu lab list\n  pmtu lab up --shell blackhole",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newLabDemoCommand(), newLabUpCommand(), newLabDownCommand(), newLabListCommand(), newLabInternetCommand(), newLabCompareCommand())
 	return cmd

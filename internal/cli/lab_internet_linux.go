@@ -102,6 +102,13 @@ func newInternetRunCommand(o *internetFlags) *cobra.Command {
 	return &cobra.Command{
 		Use:   "run [-- COMMAND ARGS...]",
 		Short: "Run a command, or a shell, in front of the simulated Internet",
+		Long: `Run makes the simulated Internet, runs a command in the namespace in front of it, and
+removes it when the command ends. The exit code is the command's. Without a command it
+opens a shell; the command pmtu is this very program.
+
+It needs root, or a kernel that lets users create user namespaces.`,
+		Example: `  pmtu lab internet run
+  pmtu lab internet run --loss 0.01 -- pmtu survey --lab --rate 5000 --net-rate 0 -i list -o found.jsonl`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			w, err := o.world()
 			if err != nil {
@@ -158,7 +165,10 @@ func newInternetTargetsCommand(o *internetFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "targets",
 		Short: "Print addresses, one a line",
-		Args:  cobra.NoArgs,
+		Long: `Targets prints addresses of the simulated Internet, drawn by --seed: those of hosts and
+those of nobody. IPv4 comes first.`,
+		Example: "  pmtu lab internet targets -n 1000 > list\n  pmtu lab internet targets -6 --seed 7",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			out := bufio.NewWriterSize(cmd.OutOrStdout(), 1<<16)
 			for _, family := range families(v4, v6) {
@@ -196,7 +206,10 @@ func newInternetTruthCommand(o *internetFlags) *cobra.Command {
 	return &cobra.Command{
 		Use:   "truth",
 		Short: "Print the truth about addresses from standard input, one JSON object a line",
-		Args:  cobra.NoArgs,
+		Long: `Truth reads addresses, one a line, and prints for each what a measurement should find. The
+flags must be those of "pmtu lab internet run".`,
+		Example: "  pmtu lab internet truth < list\n  pmtu lab internet targets -n 10 | pmtu lab internet truth",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			w, err := o.world()
 			if err != nil {
@@ -235,7 +248,10 @@ func newInternetConfigCommand(o *internetFlags) *cobra.Command {
 	return &cobra.Command{
 		Use:   "config",
 		Short: "Print the whole configuration as JSON",
-		Args:  cobra.NoArgs,
+		Long: `Config prints the configuration that the flags come to, with all that has no flag: the
+path MTUs and how frequent they are, for one. --config reads it back.`,
+		Example: "  pmtu lab internet config --loss 0.05 > lossy.json\n  pmtu lab internet run --config lossy.json",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			w, err := o.world()
 			if err != nil {

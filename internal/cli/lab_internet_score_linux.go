@@ -38,7 +38,8 @@ for an address of nobody. On a sample of the same hosts it runs scamper's "trace
 beside, and zmap's ICMP scan for the rate of probes, if they are installed.
 
 It fails if a path MTU is above the truth, or if less than 99 % is right.`,
-		Args: cobra.NoArgs,
+		Example: "  pmtu lab internet score -n 1000 --sample 0\n  pmtu lab internet score -4 --method udp --out score",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s.families = families(v4, v6)
 			if s.number < 1 || s.number > internet.MostTargets {

@@ -15,7 +15,10 @@ func newLabDownCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "down NAME...",
 		Short: "Remove networks that \"lab up\" left standing",
-		Args:  cobra.MinimumNArgs(1),
+		Long: `Down removes networks by the names that "pmtu lab up" printed and "pmtu lab list" lists.
+Programs that run inside keep theirs until the last of them ends. It needs root.`,
+		Example: "  pmtu lab down NAME",
+		Args:    cobra.MinimumNArgs(1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			ids, _ := netlab.Standing()
 			return ids, cobra.ShellCompDirectiveNoFileComp
@@ -55,7 +58,10 @@ func newLabListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the topologies, and the networks that stand",
-		Args:  cobra.NoArgs,
+		Long: `List prints each topology of "pmtu lab up": its name, what it is about, and a drawing with
+the MTU of each link. After them come the names of the networks that stand.`,
+		Example: "  pmtu lab list\n  pmtu lab list --json",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			standing, err := netlab.Standing()
 			if err != nil {

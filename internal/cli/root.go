@@ -17,8 +17,30 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(errOut)
+	addStandardCommands(root)
 	cmd, err := root.ExecuteContextC(context.Background())
 	return exitCode(errOut, cmd, err)
+}
+
+// Commands returns the commands of the program, for pages about them; to run the
+// program, there is [Main]. Defaults that are this machine's are told in words, so
+// that the commands are the same on every machine with the same system. Each call
+// returns commands of its own, which the caller may change.
+func Commands() *cobra.Command {
+	root := newRootCommand()
+	addStandardCommands(root)
+	nameDefaults(root)
+	return root
+}
+
+// nameDefaults puts words for the defaults that come from this machine.
+func nameDefaults(cmd *cobra.Command) {
+	if f := cmd.Flags().Lookup("vantage"); f != nil {
+		f.DefValue = "the host's name"
+	}
+	for _, sub := range cmd.Commands() {
+		nameDefaults(sub)
+	}
 }
 
 func newRootCommand() *cobra.Command {
@@ -29,6 +51,7 @@ func newRootCommand() *cobra.Command {
 
 Exit codes: 0 all was measured, 1 something was not, 2 wrong use, 3 a privilege
 is missing (the message names it, and what works without).`,
+		Example:       "  pmtu probe example.net\n  pmtu lab demo\n  pmtu help probe",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
@@ -43,6 +66,21 @@ is missing (the message names it, and what works without).`,
 	}
 	wrapArgs(root)
 	return root
+}
+
+// addStandardCommands adds the commands that every program made with cobra has:
+// help, and scripts for shells. Their output must be set before.
+func addStandardCommands(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "help":
+			describeHelp(cmd)
+		case "completion":
+			describeCompletion(cmd)
+		}
+	}
 }
 
 // wrapArgs makes wrong arguments of every verb a matter of wrong use.

@@ -29,6 +29,10 @@ func newSurveyStatusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status --server URL [SURVEY...]",
 		Short: "Show how far shared surveys are, and who works on them",
+		Long: `Status asks the queue of "pmtu survey serve" and prints a line for each survey and vantage,
+of all surveys or of those that are named, and a line for each worker.`,
+		Example: `  pmtu survey status --server tls://survey.example.net:4222 --token-file token
+  pmtu survey status --server nats://127.0.0.1:4222 --json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), requestTime)
 			defer cancel()
@@ -113,7 +117,10 @@ func newSurveyCancelCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cancel --server URL SURVEY",
 		Short: "End a shared survey; what was measured is kept",
-		Args:  cobra.ExactArgs(1),
+		Long: `Cancel ends a survey by the name that "pmtu survey status" shows. Its workers stop at
+their next sign of life and take up other surveys.`,
+		Example: "  pmtu survey cancel --server nats://127.0.0.1:4222 SURVEY",
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), requestTime)
 			defer cancel()
