@@ -29,40 +29,43 @@ type Hop struct {
 
 // hopStep asks one hop after the other; true: all hops are known.
 func (t *Trace) hopStep() bool {
-	openCount := 0
+	t.findDistance()
+	if t.distance == 0 {
+		return t.goOn()
+	}
+	pending := false
 	for i, q := range t.asked {
-		switch {
-		case q.result == reached && q.event.kind != timeExceeded:
-			if t.distance == 0 || i+1 < t.distance {
-				t.distance = i + 1
-			}
-		case q.result == blocked:
-			t.halt = true
-			if t.distance == 0 || i+1 < t.distance {
-				t.distance = i + 1
-			}
-		case q.result == open:
-			openCount++
+		if i+1 > t.distance {
+			q.end(cancelled)
+		} else {
+			pending = pending || q.result == open
 		}
 	}
-	if t.distance != 0 {
-		pending := false
-		for i, q := range t.asked {
-			if i+1 > t.distance {
-				q.end(cancelled)
-			} else {
-				pending = pending || q.result == open
-			}
-		}
-		if pending {
-			return false
-		}
-		t.buildHops()
-		return true
+	if pending || t.lookNearer() {
+		return false
 	}
-	quiet := 0
+	t.buildHops()
+	return true
+}
+
+// findDistance notes the first hop with which the path ends.
+func (t *Trace) findDistance() {
+	for i, q := range t.asked {
+		arrived := q.result == reached && q.event.kind != timeExceeded
+		if arrived || q.result == blocked {
+			t.distance, t.halt = i+1, !arrived
+			return
+		}
+	}
+}
+
+// goOn asks farther hops; true: there is nothing more to ask.
+func (t *Trace) goOn() bool {
+	openCount, quiet := 0, 0
 	for _, q := range t.asked {
 		switch q.result {
+		case open:
+			openCount++
 		case reached:
 			quiet = 0
 		case silent, unknown:

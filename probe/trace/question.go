@@ -26,6 +26,7 @@ type question struct {
 	spec
 	control bool // whether silence has to be checked against a plain packet
 	patient bool // waits for the target's answer even if a router refused the packet
+	beyond  int  // hop limit of the plain packet, whose ration is drawn on; 0: as limit
 
 	packet   *sentPacket // the one that is waited for; nil: to be sent
 	checking bool        // that one is the plain packet, or it is to be
@@ -96,6 +97,17 @@ func (t *Trace) bucket(limit int) *bucket {
 	return b
 }
 
+// ration is what a question's packets draw on.
+func (t *Trace) ration(q *question) *bucket { return t.bucket(q.checkLimit()) }
+
+// checkLimit is the hop limit of the plain packet.
+func (q *question) checkLimit() int {
+	if q.beyond != 0 {
+		return q.beyond
+	}
+	return q.limit
+}
+
 // due returns when a question has something to send; false: it waits.
 func (t *Trace) due(now time.Time, q *question) (time.Time, bool) {
 	if q.result != open || q.packet != nil {
@@ -104,7 +116,7 @@ func (t *Trace) due(now time.Time, q *question) (time.Time, bool) {
 	if q.checking {
 		return q.notYet, true // at once, so that the hop's ration is the same
 	}
-	return later(q.notYet, t.bucket(q.limit).ready(now)), true
+	return later(q.notYet, t.ration(q).ready(now)), true
 }
 
 // expire looks for packets whose answer is overdue.
@@ -125,11 +137,11 @@ func (t *Trace) expire(now time.Time) {
 			q.checking = true
 		default:
 			q.checking = false
-			t.bucket(q.limit).empty()
+			t.ration(q).empty()
 			if q.blind++; q.blind >= maxBlind {
 				q.end(unknown)
 			}
-			q.notYet = now.Add(t.bucket(q.limit).every)
+			q.notYet = now.Add(t.ration(q).every)
 		}
 	}
 }
@@ -137,12 +149,15 @@ func (t *Trace) expire(now time.Time) {
 // checked: the plain packet was answered, the other one before it wasn't.
 func (t *Trace) checked(now time.Time, q *question) {
 	q.packet, q.checking, q.blind = nil, false, 0
+	if q.beyond != 0 {
+		t.ration(q).refund() // whoever was silent took nothing of it
+	}
 	if q.losses++; q.losses >= t.cfg.Probes {
 		q.end(silent)
 		return
 	}
 	if q.losses > 1 { // in step with somebody else's packets? Step aside
-		q.notYet = now.Add(t.jitter(t.bucket(q.limit).every))
+		q.notYet = now.Add(t.jitter(t.ration(q).every))
 	}
 }
 
@@ -208,7 +223,7 @@ func (t *Trace) settle(now time.Time, p *sentPacket, e event) {
 		}
 	case tooBig:
 		r = refused
-		t.bucket(q.limit).refund()
+		t.ration(q).refund()
 		if q.patient {
 			q.refusal(t, e)
 			return

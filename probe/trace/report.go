@@ -48,9 +48,9 @@ func (t *Trace) Report() Report {
 		Hops: slices.Clone(t.hops), Distance: t.distance, Shrinks: slices.Clone(t.shrinks), Options: slices.Clone(t.options),
 		SYNACK: t.synAck, Packets: t.packets, Lost: t.lost, Bytes: t.bytes, Elapsed: t.ended.Sub(t.started), Problem: t.problem,
 	}
-	if len(r.Hops) == 0 && len(t.asked) > 0 && t.distance == 0 && t.problem != "" {
+	if len(r.Hops) == 0 && len(t.asked) > 0 && t.problem != "" {
 		t.buildHops() // interrupted
-		r.Hops = slices.Clone(t.hops)
+		r.Hops, r.Distance = slices.Clone(t.hops), t.distance
 	}
 	r.End, _ = t.end()
 	for _, o := range t.outcomes {

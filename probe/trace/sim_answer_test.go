@@ -52,6 +52,9 @@ func (s *sim) arrive(at time.Time, back time.Duration, v view) {
 			s.reply(at.Add(back), s.echoed(v))
 			return
 		}
+		if s.opaque {
+			*v.limit() = initialHopLimit + 1
+		}
 		if !s.deaf && take(&s.tokens, &s.last, at, s.every) {
 			s.reply(at.Add(back), s.message(me, v.b, 1, 4, 0, false))
 		}

@@ -44,6 +44,7 @@ type sim struct {
 	deaf     bool       // the target answers no UDP
 	mute     bool       // nor anything else
 	echo     bool       // UDP is echoed, with Rtn-PMTU
+	opaque   bool       // the target quotes a hop limit of its own
 	every    time.Duration
 	tokens   float64
 	last     time.Time

@@ -57,7 +57,8 @@ type Trace struct {
 
 	hops     []Hop // index 0: hop 1
 	asked    []*question
-	distance int // of the target; 0: it did not answer
+	nearer   *question // is the target nearer than it seems?
+	distance int       // of the target; 0: it did not answer
 	halt     bool
 	session  *probe.Session
 	outcomes []probe.Outcome
@@ -170,7 +171,7 @@ func (t *Trace) Next() time.Time {
 	}
 	if waiting < maxOutstanding {
 		for _, q := range t.questions {
-			if x, ok := t.due(later(t.lastSent, t.bucket(q.limit).at), q); ok {
+			if x, ok := t.due(later(t.lastSent, t.ration(q).at), q); ok {
 				sooner(x)
 			}
 		}
@@ -233,9 +234,9 @@ func (t *Trace) remember(now time.Time, s spec, size int) *sentPacket {
 func (t *Trace) sendQuestion(now time.Time, q *question) Packet {
 	s := q.spec
 	if q.checking {
-		s.arm, s.size = Plain, t.cfg.small()
+		s.arm, s.size, s.limit = Plain, t.cfg.small(), q.checkLimit()
 	}
-	t.bucket(s.limit).take(now)
+	t.ration(q).take(now)
 	p := t.remember(now, s, s.size)
 	p.q, p.checks, q.packet = q, q.checking, p
 	t.buf = t.buf[:0]
