@@ -129,6 +129,7 @@ func scoreSurvey(ctx context.Context, lab *internet.Lab, w *internet.World, o *s
 			pmtu = *rec.PMTU
 		}
 		s.judge(&h, pmtu, rec.Verdict)
+		s.judgeVerdict(&h, rec.Verdict)
 	}
 	if len(seen) != len(hosts) {
 		return s, fmt.Errorf("%s: %d results for %d targets", found, len(seen), len(hosts))

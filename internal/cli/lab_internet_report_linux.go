@@ -49,7 +49,7 @@ func runScore(ctx context.Context, cmd *cobra.Command, w *internet.World, o *sco
 		}
 		say("%s", s.String())
 		rep.Scores = append(rep.Scores, s)
-		wrong = wrong || s.Above > 0 || s.Invented > 0 || s.RightShare < rightEnough
+		wrong = wrong || !s.enough()
 		if _, err := exec.LookPath("scamper"); err != nil || o.sample == 0 {
 			continue
 		}

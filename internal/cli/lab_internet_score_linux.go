@@ -34,10 +34,13 @@ func newInternetScoreCommand(o *internetFlags) *cobra.Command {
 		Short: "Survey the simulated Internet and compare with the truth",
 		Long: `Score runs "pmtu survey" on simulated hosts of each family and counts how many of its
 results are right: exactly the largest packet that the host answers, or "unresponsive"
-for an address of nobody. On a sample of the same hosts it runs scamper's "trace -M"
-beside, and zmap's ICMP scan for the rate of probes, if they are installed.
+for an address of nobody. Verdicts are judged too: "ok-silent" where the narrowest place
+says nothing, even if one before it does. On a sample of the same hosts it runs
+scamper's "trace -M" beside, and zmap's ICMP scan for the rate of probes, if they are
+installed.
 
-It fails if a path MTU is above the truth, or if less than 99 % is right.`,
+It fails if a path MTU is above the truth, or if less than 99 % of the sizes, or of the
+verdicts, are right.`,
 		Example: "  pmtu lab internet score -n 1000 --sample 0\n  pmtu lab internet score -4 --method udp --out score",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -83,6 +86,9 @@ type score struct {
 	Invented    int     `json:"invented"`  // answers nothing, but a path MTU was reported
 	Reachable   int     `json:"reachable"` // of the targets: answers at all
 	RightOfThem int     `json:"right_of_reachable"`
+	// VerdictRight is how many verdicts are those that the truth asks for; nil for
+	// a tool that gives none.
+	VerdictRight *int `json:"verdict_right,omitempty"`
 
 	Packets       uint64  `json:"packets,omitempty"`
 	Bytes         uint64  `json:"bytes,omitempty"`
@@ -93,6 +99,23 @@ type score struct {
 	PerCPUSecond  float64 `json:"targets_per_cpu_second"`
 	PacketsPerSec float64 `json:"packets_per_second,omitempty"`
 	PeakRSS       int64   `json:"peak_rss_bytes"`
+}
+
+// judgeVerdict compares one verdict with the truth.
+func (s *score) judgeVerdict(h *internet.Host, verdict results.Verdict) {
+	if s.VerdictRight == nil {
+		s.VerdictRight = new(int)
+	}
+	if verdict == h.Verdict(s.Method) {
+		*s.VerdictRight++
+	}
+}
+
+// enough says whether a survey did well enough: nothing above the truth, nothing
+// invented, and hardly anything wrong.
+func (s *score) enough() bool {
+	return s.Above == 0 && s.Invented == 0 && s.RightShare >= rightEnough &&
+		(s.VerdictRight == nil || float64(*s.VerdictRight) >= rightEnough*float64(s.Targets))
 }
 
 // judge compares one result with the truth. pmtu 0: none was reported.
@@ -138,6 +161,9 @@ func (s *score) finish() {
 func (s *score) String() string {
 	t := fmt.Sprintf("%-8s IPv%d %-5s %8d targets  right %7.3f %%  above truth %d  below %d  missed %d",
 		s.Tool, s.Family, s.Method, s.Targets, 100*s.RightShare, s.Above, s.Below, s.NotFound)
+	if s.VerdictRight != nil {
+		t += fmt.Sprintf("  verdicts right %.3f %%", 100*float64(*s.VerdictRight)/float64(max(s.Targets, 1)))
+	}
 	if s.Packets != 0 {
 		t += fmt.Sprintf("  %.2f packets and %.0f bytes each", s.PerTarget, s.BytesEach)
 	}

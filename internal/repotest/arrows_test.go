@@ -39,7 +39,7 @@ var arrows = []arrow{
 	{from: "internal/host", ours: []string{"hbh", "truncate", "internal/ip6", "plpmtud/udpopt"}},
 	{from: "internal/rawsock", ours: []string{"internal/ip6"}, others: []string{"any"}},
 	{from: "internal/datapath", ours: []string{"internal/ip6", "internal/router"}, others: []string{"any"}},
-	{from: "internal/netlab/internet", ours: []string{"internal/netlab", "internal/ip6"}, others: []string{"any"}},
+	{from: "internal/netlab/internet", ours: []string{"internal/netlab", "internal/ip6", "results"}, others: []string{"any"}},
 	{from: "internal/netlab/compare", ours: []string{"plpmtud", "hbh", "truncate", "internal/ip6", "internal/router", "internal/pathsim"}, others: []string{"gonum.org/v1/plot"}},
 	{from: "internal/netlab", ours: []string{"results"}, others: []string{"any"}},
 	{from: "internal/pathsim", ours: []string{"plpmtud"}, others: []string{"any"}},

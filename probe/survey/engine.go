@@ -323,6 +323,7 @@ func (e *Engine) SendFailed(now time.Time, s Send, f Failure) {
 		e.wheel.schedule(s.id, e.ticks(now)+inTicks(again))
 	case f.TooBig && t.state == searching:
 		t.hi = uint16(max(s.Size-1, int(t.lo)))
+		t.flags |= unsent
 		t.clip()
 		e.proceed(s.id, now)
 	default:

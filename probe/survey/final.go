@@ -29,8 +29,9 @@ type Final struct {
 	Claim      int        // the MTU that it named
 	Grade      results.Grade
 	PTBs       int
-	FailedSize int // that was lost, with a smaller one answered after it; 0: none
-	Fails      int // how often
+	Told       bool // that router spoke of the place that carries no more than PMTU
+	FailedSize int  // that was lost, with a smaller one answered after it; 0: none
+	Fails      int  // how often
 }
 
 // conclude ends a target whose PMTU is known: lo was answered, and what is
@@ -45,10 +46,17 @@ func (e *Engine) conclude(id int32, now time.Time) {
 	switch top := e.belief(t).top; {
 	case int(t.lo) >= top && top < link:
 		verdict = results.LocalLimit
-	case int(t.lo) >= top, t.ptbs > 0:
+	case int(t.lo) >= top, t.lo >= t.hi && t.flags&unsent != 0, t.told():
 		verdict = results.OK
 	}
 	e.finish(id, now, verdict, "")
+}
+
+// told says whether a router spoke of the place that carries no more than lo: it
+// refused the next size, or named lo, even if it doesn't answer each time. One
+// before it, which is wider, may have spoken of itself only.
+func (t *target) told() bool {
+	return t.ptbs > 0 && (t.claim == t.lo || t.lo >= t.hi && t.flags&unsent == 0)
 }
 
 // fail ends a target without a verdict.
@@ -86,6 +94,7 @@ func (e *Engine) finish(id int32, now time.Time, v results.Verdict, problem stri
 	if t.ptbs > 0 {
 		f.Router, f.Hop, f.Claim = t.router.addr(), int(t.hop), int(t.claim)
 		f.Grade = grade(t, f.PMTU)
+		f.Told = v == results.OK && int(t.lo) < e.belief(t).top && t.told()
 	}
 	if t.list != gone && (t.prev != none || t.next != none || e.wheel.head[t.list] == id) {
 		e.wheel.unlink(id)
@@ -153,8 +162,11 @@ func (f *Final) Record() *results.Record {
 	r.Methods = []results.Method{m}
 	if f.PTBs > 0 {
 		r.PTB = []results.PTB{{From: f.Router.String(), Hop: f.Hop, MTU: f.Claim, Grade: f.Grade, Count: f.PTBs}}
-		if f.PMTU != 0 && f.Verdict != results.LocalLimit {
+		switch {
+		case f.Told:
 			r.Bottleneck = &results.Bottleneck{Hop: f.Hop, Addr: f.Router.String(), Evidence: fmt.Sprintf("Packet Too Big with MTU %d (%s)", f.Claim, f.Grade)}
+		case f.Verdict == results.OKSilent:
+			r.Evidence = []string{"routers complained about larger packets only: the place that carries no more is silent"}
 		}
 	}
 	if f.FailedSize != 0 {

@@ -165,7 +165,7 @@ func (e *Engine) upset(t *target) bool {
 func (t *target) restart(top uint16) {
 	t.hi, t.soft1, t.soft2 = top, top, top
 	t.fails, t.fails2, t.hint = 0, 0, 0
-	t.flags &^= following
+	t.flags &^= following | unsent
 	t.state = searching
 }
 

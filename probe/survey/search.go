@@ -150,7 +150,7 @@ func (e *Engine) refused(t *target, size uint16, a *Answer) {
 	t.ptbs = inc(t.ptbs)
 	t.router, t.hop = a.from, a.hop
 	t.claim = uint16(min(a.mtu, 65535))
-	t.flags &^= notSmaller
+	t.flags &^= notSmaller | unsent
 	if a.mtu >= int(size) {
 		t.flags |= notSmaller
 	}

@@ -2,6 +2,7 @@ package survey
 
 import (
 	"encoding/binary"
+	"errors"
 	"net/netip"
 	"runtime"
 	"strings"
@@ -28,6 +29,8 @@ type sim struct {
 	// mangle, if set, sees every packet that comes back, and returns those that
 	// arrive instead.
 	mangle func(p []byte) [][]byte
+	// most, if set, is the largest packet that this system sends. Bytes.
+	most int
 	// seen, if set, sees every probe.
 	seen func(s Send)
 }
@@ -104,6 +107,10 @@ func (s *sim) step() {
 		p, ok := s.engine.Poll(s.now, buf[:0])
 		if !ok {
 			break
+		}
+		if s.most != 0 && p.Size > s.most {
+			s.engine.SendFailed(s.now, p, Failure{TooBig: true, Err: errors.New("message too long")})
+			continue
 		}
 		s.sent[p.To]++
 		if s.seen != nil {
@@ -224,6 +231,7 @@ func packetOf(t testing.TB, s Send) []byte {
 // tally compares results with the truth.
 type tally struct {
 	all, right, above, measured, packets int
+	verdicts                             int // that are right
 	wrong                                []Final
 }
 
@@ -238,6 +246,9 @@ func (s *sim) score() tally {
 		}
 		if f.PMTU != 0 {
 			y.measured++
+		}
+		if f.Verdict == h.Verdict(f.Method.String()) {
+			y.verdicts++
 		}
 		want := h.Visible(f.Method.String())
 		ok := f.PMTU == want

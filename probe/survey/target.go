@@ -55,6 +55,7 @@ const (
 	noRoute                // somebody said that it can't be reached
 	lied                   // the router's numbers are of no use
 	notSmaller             // the last claim was not less than what it was about
+	unsent                 // more than hi bytes can't be sent from here
 )
 
 // tick counts from the start of an Engine.

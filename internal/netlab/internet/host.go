@@ -3,6 +3,8 @@ package internet
 import (
 	"net/netip"
 	"time"
+
+	"pathmtu/results"
 )
 
 // Words of Host.PTB.
@@ -85,6 +87,21 @@ func (h *Host) Visible(method string) int {
 		return 0
 	}
 	return h.MTU
+}
+
+// Verdict returns the verdict that a measurement by one method (see Visible) should
+// come to: results.OKSilent wherever no router speaks of the place that carries no
+// more, though one before it may, and where the host or the way back is the limit,
+// which looks the same from afar.
+func (h *Host) Verdict(method string) results.Verdict {
+	visible := h.Visible(method)
+	switch {
+	case visible == 0:
+		return results.Unresponsive
+	case visible < h.MTU, h.PTB == PTBFiltered:
+		return results.OKSilent
+	}
+	return results.OK
 }
 
 // Host returns the truth about an address. It is a pure function of the
