@@ -1,6 +1,7 @@
 // Package examples holds complete users of plpmtud, each in a folder of its
 // own, to read beside docs/embedding.md and to copy from.
 //
+//	first     the program of that page
 //	plain     a UDP application, over udpecho
 //	dtls      probes inside of a DTLS association
 //	quiclike  a transport with acknowledgements and congestion control
