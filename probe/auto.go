@@ -12,14 +12,16 @@ import (
 //	for step, ok := a.Next(); ok; step, ok = a.Next() {
 //		// for each of step.Ask, at the same time: a Session of Config.Question,
 //		// then a.Asked or a.Unable
-//		// or, if there is none: Sessions by step.Measure, then a.Measured or a.Unable
+//		// or, if there is none: Sessions by step.Measure, with step.Apply to their
+//		// Config, then a.Measured or a.Unable
 //	}
 //
-// A host is asked at most AskTries packets by a method, and by servers' methods
-// only if nothing that its kernel answers measures the way there. An Auto isn't
-// safe for concurrent use.
+// It begins to measure by udp, which every host's kernel answers unless it is told
+// not to. Only if it isn't answered others are asked, by at most AskTries packets
+// each, and servers' methods only if nothing that the kernel answers measures the way
+// there. An Auto isn't safe for concurrent use.
 type Auto struct {
-	stage    int
+	stage    stage
 	order    []string // in which methods were asked
 	asked    map[string]Outcome
 	measured map[string]bool
@@ -27,13 +29,32 @@ type Auto struct {
 	enough   bool
 }
 
+type stage uint8
+
+const (
+	begin     stage = iota
+	first           // measured by udp, tentatively
+	kernels         // asked for what kernels answer
+	everybody       // and servers
+)
+
 // Step is what to do next.
 type Step struct {
 	Ask     []string // methods to ask for whether the host answers; nil: measure
 	Measure string
-	// Max is the Config.Max to measure with: a size above which the path is known
-	// not to go, so that a further method only has to confirm. 0: none.
-	Max int
+	// Max, Expect and Tentative are those of the Config to measure with.
+	Max, Expect int
+	Tentative   bool
+}
+
+// Apply returns c as a Session of the step needs it: Max only lowers c's.
+func (t Step) Apply(c Config) Config {
+	if t.Max != 0 {
+		c.Max = t.Max
+		c.Min = min(c.Min, t.Max)
+	}
+	c.Expect, c.Tentative = t.Expect, t.Tentative
+	return c
 }
 
 // AskTries is how many packets are sent to see whether a method is answered.
@@ -42,18 +63,17 @@ const AskTries = 2
 // mostMeasured bounds by how many methods one host is measured.
 const mostMeasured = 4
 
-// askFirst is what a host's kernel answers, and askThen what servers do, in the
-// order in which they are asked.
+// askFirst is what a host's kernel answers beside udp, and askThen what servers do,
+// in the order in which they are asked.
 var (
-	askFirst = []string{"icmp", "udp", "tcp"}
+	askFirst = []string{"icmp", "tcp"}
 	askThen  = []string{"quic", "dns", "stun", "ntp"}
 )
 
 // preferred is the order in which methods measure. Those with small answers come
-// first: they measure the way there alone. Of them, tcp isn't rationed as udp
-// is; a server may be silent above a size of its own; stun and ntp go in steps
-// of 4 bytes, and ntp hardly above 1140.
-var preferred = []string{"tcp", "udp", "quic", "dns", "stun", "ntp", "icmp"}
+// first: they measure the way there alone. Of them, a server may be silent above a
+// size of its own; stun and ntp go in steps of 4 bytes, and ntp hardly above 1140.
+var preferred = []string{"udp", "tcp", "quic", "dns", "stun", "ntp", "icmp"}
 
 // NewAuto returns an Auto.
 func NewAuto() *Auto {
@@ -70,33 +90,28 @@ func (c Config) Question() Config {
 
 // Next returns what to do next; false: enough is known.
 func (a *Auto) Next() (Step, bool) {
-	switch a.stage {
-	case 0:
-		a.stage = 1
-		return Step{Ask: slices.Clone(askFirst)}, true
-	case 1:
-		a.stage = 2
-		if !a.forwardAnswers() {
-			return Step{Ask: slices.Clone(askThen)}, true
-		}
-	}
-	if a.enough || len(a.measured) >= mostMeasured {
-		return Step{}, false
-	}
 	best := a.best()
-	if best == nil || best.PMTU == nil {
-		return a.measure(preferred, 0)
-	}
-	if best.Method.Direction == results.Forward && a.open("icmp") {
+	known := best != nil && best.PMTU != nil
+	switch {
+	case a.enough || len(a.measured) >= mostMeasured:
+		return Step{}, false
+	case a.stage == begin:
+		a.stage = first
+		a.measured["udp"] = true
+		return Step{Measure: "udp", Tentative: true}, true
+	case a.stage == first && !known:
+		a.stage = kernels
+		return Step{Ask: slices.Clone(askFirst)}, true
+	case a.stage == kernels && !known && !a.forwardAnswers():
+		a.stage = everybody
+		return Step{Ask: slices.Clone(askThen)}, true
+	case !known:
+		return a.measure(preferred, nil)
+	case best.Method.Direction == results.Forward && a.open("icmp"):
 		// The way back may be narrower, or the first method's limit its own.
-		most := 0
-		if best.Verdict == results.OK {
-			most = *best.PMTU
-		}
-		return a.measure([]string{"icmp"}, most)
-	}
-	if a.doubtful(best) {
-		return a.measure(preferred, 0)
+		return a.measure([]string{"icmp"}, best)
+	case a.doubtful(best):
+		return a.measure(preferred, nil)
 	}
 	return Step{}, false
 }
@@ -111,15 +126,34 @@ func (a *Auto) forwardAnswers() bool {
 	return false
 }
 
-// open says whether a method is answered and wasn't measured by yet.
-func (a *Auto) open(name string) bool { return a.asked[name].PMTU != nil && !a.measured[name] }
+// open says whether a method is answered, or may be as it wasn't asked yet, and
+// wasn't measured by.
+func (a *Auto) open(name string) bool {
+	o, asked := a.asked[name]
+	if !asked {
+		return name == "icmp" && !a.measured[name]
+	}
+	return o.PMTU != nil && !a.measured[name]
+}
 
-func (a *Auto) measure(names []string, most int) (Step, bool) {
+// measure chooses the first of the methods that is open. What another one found is
+// what is expected, and, where a router said so or the first link carries no more,
+// also all that is tried.
+func (a *Auto) measure(names []string, other *Outcome) (Step, bool) {
 	for _, name := range names {
-		if a.open(name) {
-			a.measured[name] = true
-			return Step{Measure: name, Max: most}, true
+		if !a.open(name) {
+			continue
 		}
+		a.measured[name] = true
+		_, asked := a.asked[name]
+		step := Step{Measure: name, Tentative: !asked}
+		if other != nil {
+			step.Expect = *other.PMTU
+			if other.Verdict == results.OK {
+				step.Max = *other.PMTU
+			}
+		}
+		return step, true
 	}
 	return Step{}, false
 }
@@ -170,10 +204,15 @@ func (a *Auto) Unable(name string, why error) {
 	a.Asked(name, Outcome{Method: results.Method{Method: name, Direction: d, Error: why.Error()}})
 }
 
-// Measured says what the flows found by a method.
+// Measured says what the flows found by a method. One that wasn't answered at all
+// counts as asked only.
 func (a *Auto) Measured(found []Outcome) {
-	a.found = append(a.found, found...)
 	for _, o := range found {
+		if _, asked := a.asked[o.Method.Method]; !asked && (o.Verdict == results.Unresponsive || o.Verdict == results.Refused) {
+			a.Asked(o.Method.Method, o)
+			continue
+		}
+		a.found = append(a.found, o)
 		a.enough = a.enough || o.End == BelowMin || o.End == Interrupted // no other method can mend it
 	}
 }

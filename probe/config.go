@@ -42,6 +42,13 @@ type Config struct {
 	// answered: one packet less. It is for hosts that are known to answer, or that
 	// may well be sent a large packet before it is known that they do.
 	Eager bool
+	// Tentative gives up after one small packet that isn't answered, or an eager
+	// large one and that: it isn't known whether the host answers this method.
+	Tentative bool
+	// Expect is the PMTU that another method found. It is tried first, and if it is
+	// answered, and the next size isn't, once, that is enough. 0: none is expected.
+	// Bytes of IP packet, at most Max.
+	Expect int
 	// Probes is how often a size is tried before it is given up. Zero: 3. 1 to 10.
 	Probes int
 	// Timeout is the longest wait for an answer; less once the round-trip time
@@ -97,6 +104,9 @@ func (c Config) normalise() (Config, error) {
 	c.Max = exact{min: t.Min, step: t.Step}.down(c.Max)
 	if c.Min > c.Max {
 		return bad("Min", c.Min, fmt.Sprintf("0 to Max (%d bytes), in steps of %d from %d", c.Max, t.Step, t.Min))
+	}
+	if c.Expect < 0 || c.Expect > c.Max {
+		return bad("Expect", c.Expect, fmt.Sprintf("0 to Max (%d bytes)", c.Max))
 	}
 	if c.Probes == 0 {
 		c.Probes = DefaultProbes

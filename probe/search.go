@@ -26,6 +26,9 @@ type exact struct {
 	min   int // no smaller size is of interest
 	step  int // sizes are min plus multiples of step
 	first int // MAX_PLPMTU at the start, tried before anything else
+	// expect is what another search found, tried before that, and then what is above
+	// it; 0: nothing was found yet.
+	expect int
 }
 
 // Counting returns PerSize: a size is given up when it was lost MAX_PROBES times.
@@ -47,6 +50,10 @@ func (x exact) Next(e plpmtud.Evidence) int {
 		return int(e.Lost[0].Size) // the only question left
 	case e.N > 0 && e.Lost[0].Size <= usual && e.Lost[0].Count < 2 && e.MaxProbes > 1:
 		return int(e.Lost[0].Size)
+	case e.N == 0 && x.expect > floor && x.expect <= ceiling:
+		return x.expect
+	case e.N == 0 && x.expect == floor:
+		return up
 	case e.N == 0 && e.Ceiling == x.first:
 		return ceiling
 	}

@@ -123,7 +123,7 @@ func (s *Session) startSearch(now time.Time, confirmed int) {
 	path, err := plpmtud.New(plpmtud.Config{
 		Min: s.traits.Min, Base: s.traits.Min, Max: top,
 		MaxProbes: s.cfg.Probes, RaiseInterval: -1,
-		Search: exact{min: s.cfg.Min, step: s.traits.Step, first: top},
+		Search: exact{min: s.cfg.Min, step: s.traits.Step, first: top, expect: s.expected()},
 	})
 	if err != nil {
 		s.fail(now, SendFailed, err.Error())
@@ -132,6 +132,16 @@ func (s *Session) startSearch(now time.Time, confirmed int) {
 	s.path = path
 	s.search++
 	s.path.Start(now, s.acked)
+}
+
+// expected is the size that another method found, as far as this one can build it;
+// 0: there is none.
+func (s *Session) expected() int { return s.sizes().down(s.cfg.Expect) }
+
+// agreed says whether this method finds just what another one did.
+func (s *Session) agreed() bool {
+	e := s.expected()
+	return e != 0 && s.acked == e && s.failed[s.nextSize(e)] > 0
 }
 
 // contradiction: a size passed and failed. Routers may have changed, or split

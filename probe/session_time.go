@@ -32,7 +32,7 @@ func (s *Session) controlLost(now time.Time, c *sentPacket) {
 		s.now.doubt = true
 	}
 	if s.connecting {
-		if s.controls >= s.cfg.Probes {
+		if s.controls >= s.cfg.Probes || s.cfg.Tentative {
 			s.unresponsive(now)
 		}
 		return
@@ -76,6 +76,10 @@ func (s *Session) lose(p *sentPacket) {
 // probe, or ending.
 func (s *Session) settle(now time.Time) {
 	for !s.done && s.path != nil && s.now == nil && s.loads == nil {
+		if s.agreed() {
+			s.conclude(now, s.acked)
+			return
+		}
 		if pr, ok := s.path.Poll(now); ok {
 			s.now = &attempt{size: pr.Size, path: pr.ID}
 			return

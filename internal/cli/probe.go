@@ -79,10 +79,10 @@ Methods:
          IPv6 only: echo requests that routers may truncate
          (draft-leddy-6man-truncate). What the host says of the length that arrived is
          the size that is tried next. Both ways.
-  auto   asks the host what it answers: with 1 or 2 small packets each by icmp, udp and
-         tcp; if neither udp nor tcp is answered, also by quic, dns, stun and ntp. Then it
-         measures by the first of tcp, udp, quic, dns, stun, ntp and icmp that is
-         answered, and lets icmp confirm the size, as its answers have to get back. Others
+  auto   measures by udp. If that isn't answered, it asks the host by icmp and tcp, then, if
+         tcp isn't answered either, by quic, dns, stun and ntp, in 1 or 2 small packets
+         each, and measures by the first of tcp, quic, dns, stun, ntp and icmp that is
+         answered. It lets icmp confirm the size, as its answers have to get back. Others
          follow only if a server may be silent above a size of its own. The record names
          every method that was tried.
 

@@ -18,7 +18,7 @@ func (m *measurer) measureAuto(ctx context.Context, r *results.Record, t target,
 			m.ask(ctx, a, step.Ask, t, link)
 			continue
 		}
-		os, err := m.flowsOf(ctx, step.Measure, t, link, task{max: step.Max})
+		os, err := m.flowsOf(ctx, step.Measure, t, link, task{step: step})
 		if err != nil {
 			a.Unable(step.Measure, err)
 		}

@@ -119,8 +119,8 @@ func (m *measurer) flowsOf(ctx context.Context, name string, t target, link raws
 
 // task is what a Session is for, if not just for the size.
 type task struct {
-	question bool // only whether the host answers
-	max      int  // only up to this size, bytes; 0: up to what the options say
+	question bool       // only whether the host answers
+	step     probe.Step // of the choice of methods
 }
 
 // session runs one method in one flow.
@@ -171,9 +171,7 @@ func (m *measurer) prepareFor(flow *rawsock.Flow, method probe.Method, t target,
 		Loss:   m.options.loss,
 		Budget: budget(m.options),
 	}
-	if do.max != 0 {
-		config.Max, config.Min = do.max, min(config.Min, do.max)
-	}
+	config = do.step.Apply(config)
 	if do.question {
 		config = config.Question()
 	}
