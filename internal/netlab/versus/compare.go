@@ -8,6 +8,8 @@ type Summary struct {
 	Runs, Exact, Range, Wrong, None      int
 	Named, Misnamed, Unnamed             int // places
 	MedianPackets, MedianBytes, MedianMS float64
+	// Of all runs together, whatever came of them.
+	Packets, Seconds float64
 }
 
 // Summarise makes a Summary of each tool on each group, in the order of the
@@ -23,6 +25,8 @@ func Summarise(rows []Row) []Summary {
 			s := Summary{Group: group, Tool: tool, Runs: len(some)}
 			for _, r := range some {
 				s.count(r)
+				s.Packets += float64(r.Packets)
+				s.Seconds += r.Seconds
 			}
 			s.MedianPackets = median(some, func(r Row) float64 { return float64(r.Packets) })
 			s.MedianBytes = median(some, func(r Row) float64 { return float64(r.Bytes) })

@@ -22,12 +22,15 @@ type Manifest struct {
 	Rows     int                 `json:"rows"`
 	Tools    map[string][]string `json:"tools"`    // the program and its arguments, for a target TARGET
 	Versions map[string]string   `json:"versions"` // of Debian's packages
-	Go       string              `json:"go"`
-	System   string              `json:"system"`
-	Kernel   string              `json:"kernel"`
-	CPUs     int                 `json:"cpus"`
-	Commit   string              `json:"commit"`
-	Changed  bool                `json:"changed"` // Go files differ from the commit
+	// StartMS is how long a program takes to start and to say its version, median of
+	// five times: as much of each run is not spent on the network.
+	StartMS map[string]float64 `json:"start_ms"`
+	Go      string             `json:"go"`
+	System  string             `json:"system"`
+	Kernel  string             `json:"kernel"`
+	CPUs    int                `json:"cpus"`
+	Commit  string             `json:"commit"`
+	Changed bool               `json:"changed"` // Go files differ from the commit
 	// Backlog is how many packets the kernel dropped meanwhile because too many
 	// came at once, in all networks.
 	Backlog uint64   `json:"backlog_drops"`
@@ -37,7 +40,7 @@ type Manifest struct {
 // NewManifest fills in what is known before the run.
 func NewManifest(command []string, tools []Tool, jobs int) Manifest {
 	m := Manifest{
-		Command: command, Time: time.Now().UTC().Format(time.RFC3339), Jobs: jobs, Tools: map[string][]string{}, Versions: map[string]string{},
+		Command: command, Time: time.Now().UTC().Format(time.RFC3339), Jobs: jobs, Tools: map[string][]string{}, Versions: map[string]string{}, StartMS: map[string]float64{},
 		Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH, CPUs: runtime.NumCPU(),
 	}
 	for _, t := range tools {
@@ -46,6 +49,7 @@ func NewManifest(command []string, tools []Tool, jobs int) Manifest {
 			args[i] = strings.ReplaceAll(args[i], placeholder.String(), "TARGET")
 		}
 		m.Tools[t.Name] = append([]string{filepath.Base(t.Needs)}, args...)
+		m.StartMS[t.Name] = start(t)
 		if !t.Ours {
 			m.Versions[t.Name] = output("dpkg-query", "-W", "-f", "${Version}", packages[t.Name])
 		}
@@ -54,6 +58,17 @@ func NewManifest(command []string, tools []Tool, jobs int) Manifest {
 	m.Commit = output("git", "rev-parse", "HEAD")
 	m.Changed = output("git", "status", "--porcelain", "--", "*.go", "go.mod") != ""
 	return m
+}
+
+// start measures how long a program takes to say its version. Nothing is sent.
+func start(t Tool) float64 {
+	var ms []float64
+	for range 5 {
+		begin := time.Now()
+		_ = exec.Command(t.Needs, t.Version).Run() // what it exits with doesn't matter
+		ms = append(ms, 1000*time.Since(begin).Seconds())
+	}
+	return middle(ms)
 }
 
 // placeholder stands for the target in a manifest.

@@ -19,10 +19,10 @@ func WriteTable(w io.Writer, rows []Row, tools []Tool) error {
 			if title == "" {
 				title = "all"
 			}
-			fmt.Fprintf(tw, "%s\truns\texact\trange\twrong\tnone\tplace exact\twrong\tnone\tpackets\tbytes\ttime\n", title)
+			fmt.Fprintf(tw, "%s\truns\texact\trange\twrong\tnone\tplace exact\twrong\tnone\tpackets\tbytes\ttime\tall packets\tall time\n", title)
 		}
-		fmt.Fprintf(tw, "  %s\t%d\t%d\t%d\t%d\t%d\t%s\t%g\t%.0f\t%s\n",
-			s.Tool, s.Runs, s.Exact, s.Range, s.Wrong, s.None, s.places(), s.MedianPackets, s.MedianBytes, duration(s.MedianMS))
+		fmt.Fprintf(tw, "  %s\t%d\t%d\t%d\t%d\t%d\t%s\t%g\t%.0f\t%s\t%.0f\t%s\n",
+			s.Tool, s.Runs, s.Exact, s.Range, s.Wrong, s.None, s.places(), s.MedianPackets, s.MedianBytes, duration(s.MedianMS), s.Packets, duration(1000*s.Seconds))
 	}
 	fmt.Fprintln(tw)
 	fmt.Fprintln(tw, "where both are right\tpaths\tours right\ttheirs\tboth\tfewer packets\tsame\tmore\tpackets, sum\ttheirs\tquicker\ttime, median\ttheirs\ttime, sum\ttheirs")

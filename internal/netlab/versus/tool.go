@@ -13,6 +13,8 @@ type Tool struct {
 	Ours bool
 	// Needs is the program's file, or name in the PATH.
 	Needs string
+	// Version is the argument that makes it say its version.
+	Version string
 	// Args are its arguments for a target.
 	Args func(target netip.Addr) []string
 	// Read makes out what it printed.
@@ -44,7 +46,7 @@ const Port = "33434"
 //   - nmap: no host discovery, one closed port to probe, fast timing.
 func Tools(program string) []Tool {
 	ours := func(name string, places bool, args ...string) Tool {
-		return Tool{Name: name, Ours: true, Needs: program, Read: ReadRecord, Places: places, Args: func(target netip.Addr) []string {
+		return Tool{Name: name, Ours: true, Needs: program, Version: "version", Read: ReadRecord, Places: places, Args: func(target netip.Addr) []string {
 			return append(args[:len(args):len(args)], "--json", target.String())
 		}}
 	}
@@ -53,13 +55,13 @@ func Tools(program string) []Tool {
 		ours("pmtu probe, icmp", false, "probe", "--method", "icmp"),
 		ours("pmtu probe, auto", false, "probe"),
 		ours("pmtu trace", true, "trace", "--no-options", "--tcp-port", "0"),
-		{Name: "scamper", Needs: "scamper", Read: ReadScamper, Places: true, Args: func(target netip.Addr) []string {
+		{Name: "scamper", Needs: "scamper", Version: "-v", Read: ReadScamper, Places: true, Args: func(target netip.Addr) []string {
 			return []string{"-p", "1000", "-c", "trace -M -P udp-paris -w 1 -q 2", "-i", target.String()}
 		}},
-		{Name: "tracepath", Needs: "tracepath", Read: ReadTracepath, Places: true, Args: func(target netip.Addr) []string {
+		{Name: "tracepath", Needs: "tracepath", Version: "-V", Read: ReadTracepath, Places: true, Args: func(target netip.Addr) []string {
 			return []string{"-n", "-m", "8", target.String()}
 		}},
-		{Name: "nmap", Needs: "nmap", Read: ReadNmap, Only4: true, Args: func(target netip.Addr) []string {
+		{Name: "nmap", Needs: "nmap", Version: "--version", Read: ReadNmap, Only4: true, Args: func(target netip.Addr) []string {
 			return []string{"-n", "-Pn", "-T4", "-sS", "-p", Port, "--script", "path-mtu", target.String()}
 		}},
 	}

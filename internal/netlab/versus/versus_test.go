@@ -158,7 +158,7 @@ func TestRecord(t *testing.T) {
 	require.NoError(t, Record(dir, someRows(), tools, Manifest{Command: []string{"versus"}}))
 	table, err := os.ReadFile(filepath.Join(dir, "table.txt"))
 	require.NoError(t, err)
-	assert.Regexp(t, `(?m)^  a +5 +4 +0 +1 +0 +- +- +- +5 +0 +100 ms$`, string(table))
+	assert.Regexp(t, `(?m)^  a +5 +4 +0 +1 +0 +- +- +- +5 +0 +100 ms +108 +9\.6 s$`, string(table))
 	assert.Regexp(t, `(?m)^  a / b +3 +3 +2 +2 +1 +0 +1 +10 +10 +1 `, string(table))
 	lines, err := os.ReadFile(filepath.Join(dir, "rows.jsonl"))
 	require.NoError(t, err)
