@@ -91,9 +91,9 @@ conformance: ## docs/conformance.md, from docs/spec and the tests that name its 
 	$(GO) test -count=1 -run TestConformancePage ./internal/repotest -write-conformance
 
 .PHONY: release
-release: ## dist/: the program for Linux, completions and checksums, of the commit at HEAD; VERSION=v0.1.0
+release: ## dist/: the program for Linux with manual and completions, bills of materials, checksums; of the commit at HEAD; VERSION=v0.1.0
 	@.ci/release "$(VERSION)" dist
 
 .PHONY: release-check
 release-check: ## build the release twice in different folders, and compare the bytes; VERSION=v0.1.0
-	@.ci/release-check "$(if $(VERSION),$(VERSION),v0.0.0)"
+	@.ci/release-check $(VERSION)
