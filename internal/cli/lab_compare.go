@@ -125,11 +125,10 @@ func runCompare(cmd *cobra.Command, o compareOptions) error {
 
 func compareTrials(ctx context.Context, cmd *cobra.Command, o compareOptions) ([]comparison.Trial, error) {
 	c := comparison.Config{Quick: o.quick, Seed: o.seed, Seeds: o.seeds}
-	bar := labProgress(cmd.ErrOrStderr(), c.Count())
-	c.Done = func() { _ = bar.Add(1) }
+	bar := newProgress(cmd.ErrOrStderr(), "measuring", c.Count())
+	c.Done = bar.add
 	trials, err := comparison.RunAll(ctx, c)
-	_ = bar.Finish()
-	_ = bar.Clear()
+	bar.close()
 	return trials, err
 }
 

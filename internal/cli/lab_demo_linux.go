@@ -67,11 +67,14 @@ what it found beside the truth. It fails when any measurement is wrong.`,
 // stderr.
 func runDemo(ctx context.Context, c demo.Config, asJSON bool, stdout, stderr io.Writer) error {
 	var printed error
-	bar := labProgress(stderr, c.Count())
+	if !asJSON {
+		printed = demo.Header(stdout)
+	}
+	bar := newProgress(stderr, "measuring", c.Count())
 	measured := 0
-	c.Done = func() { measured++; bar.Add(1) }
+	c.Done = func() { measured++; bar.add() }
 	c.Row = func(r demo.Row) {
-		bar.Clear()
+		bar.hide()
 		write := r.Write
 		if asJSON {
 			write = func(w io.Writer) error { return json.NewEncoder(w).Encode(r) }
@@ -79,15 +82,11 @@ func runDemo(ctx context.Context, c demo.Config, asJSON bool, stdout, stderr io.
 		if err := write(stdout); err != nil && printed == nil {
 			printed = err
 		}
-		bar.RenderBlank()
-	}
-	if !asJSON {
-		printed = demo.Header(stdout)
+		bar.show()
 	}
 	start := time.Now()
 	wrong, err := demo.Run(ctx, c)
-	bar.Finish()
-	bar.Clear()
+	bar.close()
 	if err == nil {
 		err = printed
 	}

@@ -3,12 +3,8 @@ package cli
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
-
-	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
 
 	"pathmtu/results"
 )
@@ -16,47 +12,31 @@ import (
 // reporter prints records, and shows people how far it is.
 type reporter struct {
 	out  io.Writer
-	json *results.Writer          // nil: for people
-	bar  *progressbar.ProgressBar // nil: standard error is no terminal
+	json *results.Writer // nil: for people
+	bar  progress
 }
 
 func newReporter(out, errOut io.Writer, json bool, hosts int) *reporter {
-	r := &reporter{out: out}
+	r := &reporter{out: out, bar: newProgress(errOut, "probing", hosts)}
 	if json {
 		r.json = results.NewWriter(out)
-	}
-	if f, ok := errOut.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		r.bar = progressbar.NewOptions(hosts,
-			progressbar.OptionSetWriter(errOut), progressbar.OptionSetDescription("probing"),
-			progressbar.OptionShowCount(), progressbar.OptionSetWidth(20),
-			progressbar.OptionClearOnFinish(), progressbar.OptionThrottle(100*time.Millisecond),
-			progressbar.OptionSetPredictTime(false))
-		_ = r.bar.RenderBlank()
 	}
 	return r
 }
 
 func (r *reporter) record(rec *results.Record) error {
-	if r.bar != nil {
-		_ = r.bar.Clear()
-	}
+	r.bar.hide()
 	var err error
 	if r.json != nil {
 		err = r.json.Write(rec)
 	} else {
 		err = printRecord(r.out, rec)
 	}
-	if r.bar != nil {
-		_ = r.bar.Add(1)
-	}
+	r.bar.add()
 	return err
 }
 
-func (r *reporter) close() {
-	if r.bar != nil {
-		_ = r.bar.Finish()
-	}
-}
+func (r *reporter) close() { r.bar.close() }
 
 // printRecord writes a record for people.
 func printRecord(w io.Writer, r *results.Record) error {

@@ -117,7 +117,7 @@ func runReport(cmd *cobra.Command, o reportOptions, files []string) (err error) 
 	m := &store.Merger{ByVantage: o.byVantage}
 	defer func() { err = errors.Join(err, m.Close()) }()
 	t := tally{Files: len(files)}
-	bar := newReadBar(cmd.ErrOrStderr(), files)
+	bar := newProgress(cmd.ErrOrStderr(), "reading", len(files))
 	for _, name := range files {
 		if err := readFile(ctx, cmd, o, name, m, &t, bar); err != nil {
 			bar.close()
@@ -158,7 +158,7 @@ func (b badRecords) Error() string { return fmt.Sprintf("%d bad records were lef
 func (badRecords) ExitCode() int { return exitNotMeasured }
 
 // readFile adds a file's records to the merger.
-func readFile(ctx context.Context, cmd *cobra.Command, o reportOptions, name string, m *store.Merger, t *tally, bar readBar) (err error) {
+func readFile(ctx context.Context, cmd *cobra.Command, o reportOptions, name string, m *store.Merger, t *tally, bar progress) (err error) {
 	f, err := store.Open(name, cmd.InOrStdin())
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
 		return usageError{err}
@@ -172,12 +172,12 @@ func readFile(ctx context.Context, cmd *cobra.Command, o reportOptions, name str
 			if ctx.Err() != nil {
 				return errors.New(results.Interrupted)
 			}
-			bar.show(n)
+			bar.describe(fmt.Sprintf("reading, %d records", n))
 		}
 		r, err := f.Read()
 		switch {
 		case err == io.EOF:
-			bar.file()
+			bar.add()
 			return nil
 		case err != nil && o.skipBad && store.OfOneRecord(err):
 			if t.Bad++; t.Bad <= mostReported {

@@ -8,9 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
-
 	"pathmtu/plpmtud"
 	"pathmtu/results/analysis"
 	"pathmtu/results/report"
@@ -101,40 +98,4 @@ func comment(text string) string {
 		return r
 	}, text)
 	return "# " + text[:min(len(text), most)] + "\n"
-}
-
-// readBar shows how far reading is, if standard error is a terminal.
-type readBar struct{ bar *progressbar.ProgressBar }
-
-func newReadBar(errOut io.Writer, files []string) readBar {
-	f, ok := errOut.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
-		return readBar{}
-	}
-	bar := progressbar.NewOptions(len(files),
-		progressbar.OptionSetWriter(errOut), progressbar.OptionSetDescription("reading"),
-		progressbar.OptionShowCount(), progressbar.OptionSetWidth(20),
-		progressbar.OptionClearOnFinish(), progressbar.OptionThrottle(100*time.Millisecond),
-		progressbar.OptionSetPredictTime(false))
-	_ = bar.RenderBlank()
-	return readBar{bar}
-}
-
-// show shows how many records of the present file were read.
-func (b readBar) show(records int) {
-	if b.bar != nil {
-		b.bar.Describe(fmt.Sprintf("reading, %d records", records))
-	}
-}
-
-func (b readBar) file() {
-	if b.bar != nil {
-		_ = b.bar.Add(1)
-	}
-}
-
-func (b readBar) close() {
-	if b.bar != nil {
-		_ = b.bar.Finish()
-	}
 }

@@ -3,8 +3,10 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -83,9 +85,19 @@ const (
 	pathXDP  = "xdp"
 )
 
-func loadRouterFile(name string) (routerFile, error) {
-	var f routerFile
-	meta, err := toml.DecodeFile(name, &f)
+// openRouterFile reads a configuration from a file.
+func openRouterFile(name string) (routerFile, error) {
+	r, err := os.Open(name)
+	if err != nil {
+		return routerFile{}, usagef("configuration %s: %w", name, err)
+	}
+	defer r.Close()
+	return readRouterFile(r, name)
+}
+
+// readRouterFile reads a configuration; name is what errors call it.
+func readRouterFile(r io.Reader, name string) (f routerFile, err error) {
+	meta, err := toml.NewDecoder(r).Decode(&f)
 	if err != nil {
 		return f, usagef("configuration %s: %w", name, err)
 	}

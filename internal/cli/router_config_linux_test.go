@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -52,21 +53,30 @@ prefix = "2001:db8:2::/48"
 kind = "prohibit"
 `
 
-func routerPlanOf(t *testing.T, text string, o routerOptions, changed ...string) (routerPlan, error) {
-	o.config = filepath.Join(t.TempDir(), "router.toml")
-	require.NoError(t, os.WriteFile(o.config, []byte(text), 0o600))
-	return o.load(func(flag string) bool {
-		for _, c := range changed {
-			if c == flag {
-				return true
-			}
-		}
-		return false
-	})
+func routerPlanOf(text string, o routerOptions, changed ...string) (routerPlan, error) {
+	f, err := readRouterFile(strings.NewReader(text), "router.toml")
+	if err != nil {
+		return routerPlan{}, err
+	}
+	return o.plan(f, func(flag string) bool { return slices.Contains(changed, flag) })
+}
+
+// A file is read, and one that can't be read is wrong use.
+func TestRouterFileIsOpened(t *testing.T) {
+	o := routerOptions{config: filepath.Join(t.TempDir(), "router.toml")}
+	unchanged := func(string) bool { return false }
+	_, err := o.load(unchanged)
+	assert.ErrorIs(t, err, os.ErrNotExist)
+	var usage usageError
+	assert.ErrorAs(t, err, &usage)
+	require.NoError(t, os.WriteFile(o.config, []byte(wholeRouterFile), 0o600))
+	p, err := o.load(unchanged)
+	require.NoError(t, err)
+	assert.Len(t, p.cfg.Ports, 2)
 }
 
 func TestRouterFile(t *testing.T) {
-	p, err := routerPlanOf(t, wholeRouterFile, routerOptions{})
+	p, err := routerPlanOf(wholeRouterFile, routerOptions{})
 	require.NoError(t, err)
 	assert.Equal(t, "afpacket", p.datapath)
 	assert.Equal(t, "[::1]:9268", p.metrics)
@@ -99,7 +109,7 @@ func TestRouterFileOfTheManual(t *testing.T) {
 	require.True(t, ok)
 	text, _, ok = strings.Cut(text, "```")
 	require.True(t, ok)
-	p, err := routerPlanOf(t, text, routerOptions{})
+	p, err := routerPlanOf(text, routerOptions{})
 	require.NoError(t, err)
 	assert.Len(t, p.cfg.Ports, 1)
 	assert.Len(t, p.cfg.Routes, 2)
@@ -107,7 +117,7 @@ func TestRouterFileOfTheManual(t *testing.T) {
 
 func TestRouterFlagsAddToTheFile(t *testing.T) {
 	o := routerOptions{ports: []string{"c=afxdp"}, routes: []string{"2001:db8:3::/48=c,fe80::2", "2001:db8:4::/48=blackhole"}, datapath: "xdp", truncate: false}
-	p, err := routerPlanOf(t, wholeRouterFile, o, "datapath", "truncate")
+	p, err := routerPlanOf(wholeRouterFile, o, "datapath", "truncate")
 	require.NoError(t, err)
 	assert.Equal(t, "xdp", p.datapath)
 	require.Len(t, p.cfg.Ports, 3)
@@ -132,7 +142,7 @@ func TestRouterFileNamesTheFault(t *testing.T) {
 		{port + "[[route]]\nprefix = \"2001:db8::/32\"", "needs a port"},
 		{port + "[[route]]\nprefix = \"2001:db8::/32\"\nkind = \"round\"", `"round"`},
 	} {
-		_, err := routerPlanOf(t, tc.text, routerOptions{})
+		_, err := routerPlanOf(tc.text, routerOptions{})
 		assert.ErrorContains(t, err, tc.want, tc.text)
 		var usage usageError
 		assert.ErrorAs(t, err, &usage, tc.text)
@@ -142,7 +152,7 @@ func TestRouterFileNamesTheFault(t *testing.T) {
 func FuzzRouterFile(f *testing.F) {
 	f.Add(wholeRouterFile)
 	f.Fuzz(func(t *testing.T, text string) {
-		p, err := routerPlanOf(t, text, routerOptions{})
+		p, err := routerPlanOf(text, routerOptions{})
 		if err == nil && len(p.cfg.Ports) == 0 {
 			t.Fatal("a plan without ports")
 		}

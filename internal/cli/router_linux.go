@@ -74,10 +74,15 @@ func (o routerOptions) load(changed func(flag string) bool) (routerPlan, error) 
 	var f routerFile
 	var err error
 	if o.config != "" {
-		if f, err = loadRouterFile(o.config); err != nil {
+		if f, err = openRouterFile(o.config); err != nil {
 			return routerPlan{}, err
 		}
 	}
+	return o.plan(f, changed)
+}
+
+// plan lets flags add to a file.
+func (o routerOptions) plan(f routerFile, changed func(flag string) bool) (routerPlan, error) {
 	for _, p := range o.ports {
 		f.Ports = append(f.Ports, parsePortFlag(p))
 	}

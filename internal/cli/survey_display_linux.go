@@ -7,14 +7,11 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
 
 	"pathmtu/probe/survey/surveyor"
 )
@@ -23,20 +20,15 @@ import (
 // Prometheus.
 type surveyDisplay struct {
 	err    io.Writer
-	bar    *progressbar.ProgressBar // nil: no terminal
+	bar    progress
 	latest atomic.Pointer[surveyor.Status]
 	server *http.Server
 	began  time.Time
 }
 
 func newSurveyDisplay(ctx context.Context, w io.Writer, metrics string) (*surveyDisplay, error) {
-	d := &surveyDisplay{err: w, began: time.Now()}
+	d := &surveyDisplay{err: w, bar: newProgress(w, "surveying", -1), began: time.Now()}
 	d.latest.Store(&surveyor.Status{})
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		d.bar = progressbar.NewOptions64(-1, progressbar.OptionSetWriter(w), progressbar.OptionSetDescription("surveying"),
-			progressbar.OptionShowCount(), progressbar.OptionSetWidth(30), progressbar.OptionClearOnFinish(),
-			progressbar.OptionThrottle(200*time.Millisecond))
-	}
 	if metrics == "" {
 		return d, nil
 	}
@@ -85,13 +77,8 @@ func (d *surveyDisplay) registry() *prometheus.Registry {
 
 func (d *surveyDisplay) observe(s surveyor.Status) {
 	d.latest.Store(&s)
-	if d.bar == nil {
-		return
-	}
-	d.bar.ChangeMax64(int64(max(s.Targets, 1)))
 	took := time.Since(d.began).Seconds()
-	d.bar.Describe(fmt.Sprintf("%d active, %.0f packets/s, %.1f Mbit/s", s.Active, float64(s.Packets)/took, float64(s.Bytes)*8/took/1e6))
-	_ = d.bar.Set64(int64(s.Finished))
+	d.bar.set(s.Finished, s.Targets, fmt.Sprintf("%d active, %.0f packets/s, %.1f Mbit/s", s.Active, float64(s.Packets)/took, float64(s.Bytes)*8/took/1e6))
 }
 
 // close tells people what came out.
@@ -99,10 +86,7 @@ func (d *surveyDisplay) close(s surveyor.Status) {
 	if d.server != nil {
 		_ = d.server.Close()
 	}
-	if d.bar != nil {
-		_ = d.bar.Finish()
-		_ = d.bar.Clear()
-	}
+	d.bar.close()
 	_, _ = fmt.Fprintf(d.err, "%d targets: %d measured, %d unresponsive, %d other; %d skipped; %d packets, %d bytes sent in %v\n",
 		s.Finished, s.Measured, s.Silent, s.Other+s.Errors, s.Skipped, s.Packets, s.Bytes, time.Since(d.began).Round(time.Millisecond))
 }
