@@ -58,6 +58,10 @@ type Traits struct {
 	// once, and one more after each Every. Burst 0: no limit is known.
 	Burst int
 	Every time.Duration
+	// Hold is how long a responder may hold an answer back, where it then answers
+	// only the last packet that came: none is sent while another one's answer is
+	// waited for, and it is waited for that long. 0: each packet is answered at once.
+	Hold time.Duration
 }
 
 // Quote is what an ICMP error quotes of the packet that it is about. What the

@@ -120,6 +120,8 @@ func New(cfg Config) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
+	hold := c.Method.Traits().Hold
+	c.MinTimeout, c.Timeout = max(c.MinTimeout, hold), max(c.Timeout, hold)
 	if _, ok := c.Method.(hinter); ok {
 		c.Eager = false // the answer to a small packet says where to begin
 	}
@@ -206,6 +208,32 @@ const (
 
 // want returns whether something is to be sent next, what, and when.
 func (s *Session) want(now time.Time) (what role, due time.Time, ok bool) {
+	what, due, ok = s.wanted(now)
+	return what, later(due, s.heldUntil()), ok
+}
+
+// heldUntil returns how long an answer may be held back that another packet would
+// put an end to.
+func (s *Session) heldUntil() (at time.Time) {
+	if s.traits.Hold == 0 {
+		return at
+	}
+	packets := []*sentPacket{s.control}
+	if s.now != nil {
+		packets = append(packets, s.now.packet)
+	}
+	if s.loads != nil {
+		packets = append(packets, s.loads.pair[:]...)
+	}
+	for _, p := range packets {
+		if p != nil && p.fate == pending {
+			at = later(at, p.until)
+		}
+	}
+	return at
+}
+
+func (s *Session) wanted(now time.Time) (what role, due time.Time, ok bool) {
 	const single, pair = 1, 2 // a large packet takes its control probe along
 	switch a := s.now; {
 	case s.loads != nil:

@@ -106,6 +106,27 @@ func TestSignalMethods(t *testing.T) {
 	}
 }
 
+// TestUDPOptionsAnsweredOnceASecond: a host that answers as rarely as RFC 9869 lets it
+// (section 3.1), and then only the last request (section 3.3), is no black hole.
+func TestUDPOptionsAnsweredOnceASecond(t *testing.T) {
+	for _, ptb := range []func(int) (int, bool){nil, says(1420)} {
+		for _, eagerly := range []bool{false, true} {
+			for _, loss := range []int{0, 20} {
+				p := &path{forward: 1420, ptb: ptb, lastOnly: time.Second}
+				o := p.run(t, newSession(t, p, "udpopt", func(c *Config) { c.Eager, c.Loss = eagerly, loss }))
+				require.NotNil(t, o.PMTU, "%s %v", o.Error, o.Evidence)
+				assert.Equal(t, 1420, *o.PMTU, "%v", p.sizes)
+				if ptb == nil {
+					assert.Equal(t, results.OKSilent, o.Verdict)
+				} else {
+					assert.Equal(t, results.OK, o.Verdict)
+					assert.Zero(t, o.ProbesLost, "%v", o.Loss)
+				}
+			}
+		}
+	}
+}
+
 // TestCutBelieved: that a packet was truncated is believed of the target alone, and
 // only if what it quotes says so too.
 func TestCutBelieved(t *testing.T) {

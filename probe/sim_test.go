@@ -42,14 +42,17 @@ type path struct {
 	every    time.Duration
 	rival    time.Duration // somebody else asks for answers as often; 0: nobody
 	refusal  *ICMPError    // what a firewall says to everything
+	lastOnly time.Duration // the host answers as often, and then the last packet that came (RFC 9869 section 3.3)
 	dieAfter int           // packets after which the host stops answering; 0: never
 	sendFail func(size int) *Failure
 	whole    func(now time.Time, b []byte, back func([]byte)) // what becomes of IP packets, in place of all that
 
-	tokens float64
-	filled time.Time
-	sent   int
-	sizes  []int
+	tokens  float64
+	filled  time.Time
+	free    time.Time // when the next answer may leave
+	waiting []byte    // the answer that will; nil: none
+	sent    int
+	sizes   []int
 }
 
 type arrival struct {
@@ -278,6 +281,19 @@ func (p *path) transmit(t testing.TB, now time.Time, s *Session, send Send, sche
 	}
 	back := respond(m, p.v6, data)
 	if back == nil || p.reverse != 0 && len(back)+m.Traits().Below > p.reverse {
+		return
+	}
+	if p.lastOnly > 0 {
+		if held := p.waiting != nil; held {
+			p.waiting = back
+			return
+		}
+		p.waiting = back
+		leaves := later(now.Add(p.rtt/2), p.free)
+		schedule(leaves.Add(p.rtt-p.rtt/2), func(now time.Time) {
+			back, p.waiting, p.free = p.waiting, nil, leaves.Add(p.lastOnly)
+			s.Received(now, back)
+		})
 		return
 	}
 	schedule(now.Add(p.rtt), func(now time.Time) { s.Received(now, back) })

@@ -40,14 +40,14 @@ func NewUDPOptions(t Target, port, local uint16) Method {
 
 func (m *udpOptions) Name() string { return m.method }
 
-// Traits: RFC 9869 section 3.1 lets a host answer once in a round trip or a second
-// by a datagram that is sent for the answer alone. This project's host answers 8
-// at once and then 10 a second.
+// Traits: RFC 9869 lets a host answer once in a second by a datagram that is sent
+// for the answer alone (section 3.1), and then only the last request that came
+// (section 3.3).
 func (m *udpOptions) Traits() Traits {
 	return Traits{
 		Carrier: IP, Direction: results.Forward, Port: m.port, Server: true,
 		Min: m.ipHeader() + udpOptLeast + len(m.attribution()), Max: 65535, Step: 1,
-		Burst: 8, Every: 100 * time.Millisecond,
+		Hold: 1100 * time.Millisecond,
 	}
 }
 

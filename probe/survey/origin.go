@@ -1,6 +1,7 @@
 package survey
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -35,8 +36,13 @@ func ReadOrigins(name string, r io.Reader) (*Origins, error) {
 			break
 		}
 		bad := func(want string) error { return &ListError{Name: name, Line: lines.line, Text: text, Want: want} }
-		if err != nil {
-			return nil, bad(fmt.Sprintf("at most %d bytes", mostLine))
+		var long *ListError
+		switch {
+		case errors.As(err, &long):
+			long.Name, long.Line = name, lines.line+1
+			return nil, long
+		case err != nil:
+			return nil, fmt.Errorf("%s: after line %d: %w", name, lines.line, err)
 		}
 		if len(routes) == MostEntries {
 			return nil, fmt.Errorf("%s: more than %d entries", name, MostEntries)

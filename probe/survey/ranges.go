@@ -27,8 +27,8 @@ func (s *Set) Ranges() iter.Seq2[netip.Addr, uint64] {
 // aren't ascending and apart from one another, or hold more than MostTargets
 // addresses.
 func SetOf(ranges iter.Seq2[netip.Addr, uint64]) (*Set, error) {
-	var spans []span
-	n := uint64(0)
+	s := &Set{}
+	var last number // of the range before
 	for a, count := range ranges {
 		if !a.IsValid() || count < 1 || count > MostTargets {
 			return nil, fmt.Errorf("survey: range from %v of %d addresses: want 1 to 2^48", a, count)
@@ -38,15 +38,16 @@ func SetOf(ranges iter.Seq2[netip.Addr, uint64]) (*Set, error) {
 		if hi.less(lo) || hi.is4() != lo.is4() {
 			return nil, fmt.Errorf("survey: range from %v of %d addresses leaves the address space", a, count)
 		}
-		if k := len(spans); k > 0 && !spans[k-1].hi.less(lo) {
+		if len(s.lo) > 0 && !last.less(lo) {
 			return nil, fmt.Errorf("survey: range from %v: want it after the range before", a)
 		}
-		if n += count; n > MostTargets {
+		s.lo, s.first = append(s.lo, lo), append(s.first, s.n)
+		if s.n += count; s.n > MostTargets {
 			return nil, fmt.Errorf("survey: more than 2^48 targets")
 		}
-		spans = append(spans, span{lo, hi})
+		last = hi
 	}
-	return newSet(spans)
+	return s, nil
 }
 
 // Index returns the index of an address; false: it isn't in the Set.

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/netip"
 	"slices"
 	"testing"
@@ -74,13 +75,16 @@ func TestListRoundTrip(t *testing.T) {
 	s := sampleSet(t, "10.0.0.0/24", "10.0.2.7", "2001:db8::/120")
 	b, err := EncodeList(s)
 	require.NoError(t, err)
-	again, err := DecodeList(b)
+	again, err := DecodeList(b, s.Len())
 	require.NoError(t, err)
 	assert.Equal(t, s.Hash(), again.Hash())
 	for n := range b {
-		if cut, err := DecodeList(b[:n]); err == nil {
-			assert.Less(t, cut.Len(), s.Len(), "%d of %d bytes", n, len(b))
-		}
+		_, err := DecodeList(b[:n], s.Len())
+		assert.Error(t, err, "%d of %d bytes", n, len(b))
+	}
+	for _, n := range []uint64{0, s.Len() - 1, s.Len() + 1} {
+		_, err := DecodeList(b, n)
+		assert.ErrorContains(t, err, fmt.Sprintf("targets is %d", n))
 	}
 }
 
@@ -162,9 +166,9 @@ func FuzzDecodeList(f *testing.F) {
 	b, _ := EncodeList(s)
 	f.Add(b)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		s, err := DecodeList(b)
-		if err == nil && s.Len() > 0 && !s.At(s.Len()-1).IsValid() {
-			t.Fatal("an invalid address")
+		s, err := DecodeList(b, 256)
+		if err == nil && (s.Len() != 256 || !s.At(255).IsValid()) {
+			t.Fatalf("%d addresses, the last of them %v", s.Len(), s.At(s.Len()-1))
 		}
 	})
 }

@@ -1,12 +1,14 @@
 package fleet
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 
 	"github.com/klauspost/compress/zstd"
@@ -14,10 +16,7 @@ import (
 	"pathmtu/probe/survey"
 )
 
-const (
-	listMagic = "pmtulst1"
-	mostList  = 2 << 30 // bytes, unpacked
-)
+const listMagic = "pmtulst1"
 
 // BlobName names a blob after its content.
 func BlobName(b []byte) string {
@@ -47,49 +46,71 @@ func EncodeList(s *survey.Set) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// DecodeList reads a blob of targets.
-func DecodeList(b []byte) (*survey.Set, error) {
-	packed, ok := bytes.CutPrefix(b, []byte(listMagic))
+// DecodeList reads a blob that lists a number of targets. It takes memory for the
+// ranges that it reads, 24 bytes each, and reads no more of them than can hold
+// so many targets, or survey.MostEntries. It returns a *PlanError if the list holds
+// another number.
+func DecodeList(b []byte, targets uint64) (*survey.Set, error) {
+	const most = survey.MostEntries * (16 + binary.MaxVarintLen64)
+	u, ok, err := unpack(b, listMagic, most)
 	if !ok {
 		return nil, errors.New("fleet: not a list of targets")
 	}
-	raw, err := unpack(packed, mostList)
 	if err != nil {
 		return nil, fmt.Errorf("fleet: list of targets: %w", err)
 	}
-	short := false
+	defer u.close()
+	in := bufio.NewReaderSize(u, 1<<16)
+	var bad error
 	set, err := survey.SetOf(func(yield func(netip.Addr, uint64) bool) {
-		for len(raw) > 0 {
-			if len(raw) < 17 {
-				short = true
+		left := targets
+		for entries := 0; ; entries++ {
+			a, n, err := readRange(in)
+			switch {
+			case err == io.EOF:
+				return
+			case err != nil:
+				bad = fmt.Errorf("fleet: list of targets: %w", err)
+				return
+			case n > left:
+				bad = &PlanError{"targets", targets, "more, as the list holds"}
+				return
+			case entries == survey.MostEntries:
+				bad = fmt.Errorf("fleet: list of targets: more than %d ranges", survey.MostEntries)
 				return
 			}
-			a := netip.AddrFrom16([16]byte(raw)).Unmap()
-			n, k := binary.Uvarint(raw[16:])
-			if k <= 0 {
-				short = true
-				return
-			}
-			raw = raw[16+k:]
+			left -= n
 			if !yield(a, n) {
 				return
 			}
 		}
 	})
-	if short {
-		return nil, errors.New("fleet: list of targets: cut short")
+	switch {
+	case bad != nil:
+		return nil, bad
+	case err != nil:
+		return nil, err
+	case set.Len() != targets:
+		return nil, &PlanError{"targets", targets, fmt.Sprintf("%d, as many as the list holds", set.Len())}
 	}
-	return set, err
+	return set, nil
 }
 
-// unpack decompresses at most some bytes.
-func unpack(b []byte, most uint64) ([]byte, error) {
-	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(most))
-	if err != nil {
-		return nil, err
+// readRange reads one range: its first address, and how many there are. It returns
+// io.EOF before one only.
+func readRange(in *bufio.Reader) (netip.Addr, uint64, error) {
+	var a [16]byte
+	if _, err := io.ReadFull(in, a[:]); err != nil {
+		if err == io.ErrUnexpectedEOF {
+			err = errShort
+		}
+		return netip.Addr{}, 0, err
 	}
-	defer z.Close()
-	return z.DecodeAll(b, nil)
+	n, err := binary.ReadUvarint(in)
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		err = errShort
+	}
+	return netip.AddrFrom16(a).Unmap(), n, err
 }
 
 // targets returns those of a shard that aren't finished yet.

@@ -205,6 +205,27 @@ type Shard struct {
 	Count   uint64 `json:"count"`
 }
 
+// DecodeShard reads a shard as Queues carry it. Whether it is one of its plan's is
+// not known yet.
+func DecodeShard(b []byte) (Shard, error) {
+	var s Shard
+	if err := json.Unmarshal(b, &s); err != nil {
+		return Shard{}, fmt.Errorf("fleet: shard: %w", err)
+	}
+	for _, f := range [][2]string{{"survey", s.Survey}, {"vantage", s.Vantage}} {
+		if err := CheckName(f[0], f[1]); err != nil {
+			return Shard{}, err
+		}
+	}
+	if s.Count < 1 || s.Count > MostShard {
+		return Shard{}, &PlanError{"count", s.Count, fmt.Sprintf("1 to %d", MostShard)}
+	}
+	if s.Start > survey.MostTargets-s.Count || s.Number > s.Start {
+		return Shard{}, &PlanError{"start", s.Start, fmt.Sprintf("at least the shard's number, %d, and at most 2^48 with count", s.Number)}
+	}
+	return s, nil
+}
+
 // At returns a shard for a vantage.
 func (p *Plan) At(number uint64, vantage string) Shard {
 	start := number * p.Shard

@@ -27,6 +27,10 @@ const (
 	WorkerTTL    = time.Minute
 )
 
+// MostBlob bounds a blob: 1 GiB, some times the list of as many addresses as a
+// survey reads. Bytes.
+const MostBlob = 1 << 30
+
 // Store keeps small values and blobs. Keys are letters, digits, '-', '_' and
 // '.'. It is safe for concurrent use.
 type Store interface {
@@ -39,7 +43,9 @@ type Store interface {
 	Set(ctx context.Context, key string, data []byte) error
 	// Keys returns the keys with a prefix, which ends in a dot.
 	Keys(ctx context.Context, prefix string) ([]string, error)
+	// PutBlob keeps at most MostBlob bytes.
 	PutBlob(ctx context.Context, name string, data []byte) error
+	// Blob returns ErrNotFound if there is none of that name.
 	Blob(ctx context.Context, name string) ([]byte, error)
 }
 

@@ -65,6 +65,36 @@ func (l *Ledger) expire(now time.Time) {
 	l.Grants = slices.DeleteFunc(l.Grants, func(g Grant) bool { return !now.Before(g.Until) })
 }
 
+// mostGrants bounds a Ledger.
+const mostGrants = 10_000
+
+// decodeLedger reads a Ledger whose shares make no more than the whole, each of
+// another worker.
+func decodeLedger(b []byte) (Ledger, error) {
+	var l Ledger
+	if err := json.Unmarshal(b, &l); err != nil {
+		return Ledger{}, err
+	}
+	if len(l.Grants) > mostGrants {
+		return Ledger{}, &PlanError{"grants", len(l.Grants), fmt.Sprintf("at most %d", mostGrants)}
+	}
+	const whole = 1 + 1e-9 // rounding
+	sum, seen := 0.0, make(map[string]bool, len(l.Grants))
+	for _, g := range l.Grants {
+		if err := CheckName("worker", g.Worker); err != nil {
+			return Ledger{}, err
+		}
+		if seen[g.Worker] {
+			return Ledger{}, &PlanError{"grants", "twice to " + g.Worker, "at most one for each worker"}
+		}
+		seen[g.Worker] = true
+		if sum += g.Share; !(g.Share > 0) || sum > whole {
+			return Ledger{}, &PlanError{"share", g.Share, "more than 0, and at most 1 together with the others"}
+		}
+	}
+	return l, nil
+}
+
 // changeLedger applies a change to a survey's ledger, again if somebody else was
 // faster. change returns false to leave it as it is.
 func changeLedger(ctx context.Context, s Store, survey string, change func(*Ledger) bool) error {
@@ -77,7 +107,7 @@ func changeLedger(ctx context.Context, s Store, survey string, change func(*Ledg
 		case err != nil:
 			return err
 		default:
-			if err := json.Unmarshal(v.Data, &l); err != nil {
+			if l, err = decodeLedger(v.Data); err != nil {
 				return fmt.Errorf("fleet: %s: %w", key, err)
 			}
 		}

@@ -33,7 +33,7 @@ func ReadStatus(ctx context.Context, b Backend, survey string) (*Status, error) 
 	var l Ledger
 	for key, to := range map[string]func([]byte) error{
 		"sink." + survey: func(b []byte) error { return json.Unmarshal(b, &s.Results) },
-		"rate." + survey: func(b []byte) error { return json.Unmarshal(b, &l) },
+		"rate." + survey: func(b []byte) (err error) { l, err = decodeLedger(b); return err },
 	} {
 		v, err := b.Get(ctx, key)
 		if errors.Is(err, ErrNotFound) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -114,7 +115,23 @@ func readState(ctx context.Context, s Store, survey string) (st State, revision 
 	if err != nil {
 		return st, 0, err
 	}
-	return st, v.Revision, json.Unmarshal(v.Data, &st)
+	st, err = decodeState(v.Data)
+	if err != nil {
+		return st, 0, fmt.Errorf("fleet: state of %s: %w", survey, err)
+	}
+	return st, v.Revision, nil
+}
+
+// decodeState reads how far a survey is.
+func decodeState(b []byte) (st State, err error) {
+	if err = json.Unmarshal(b, &st); err != nil {
+		return State{}, err
+	}
+	switch st.Phase {
+	case Running, Cancelled, Done:
+		return st, nil
+	}
+	return State{}, &PlanError{"state", strconv.Quote(string(st.Phase)), "running, cancelled or done"}
 }
 
 func putState(ctx context.Context, s Store, survey string, st State, revision uint64) (uint64, error) {

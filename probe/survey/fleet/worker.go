@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"pathmtu/probe/survey"
 	"pathmtu/results"
@@ -184,12 +187,9 @@ func (w *worker) load(ctx context.Context, p *Plan) error {
 	if err != nil {
 		return fmt.Errorf("targets: %w", err)
 	}
-	set, err := DecodeList(b)
+	set, err := DecodeList(b, p.Targets)
 	if err != nil {
 		return err
-	}
-	if set.Len() != p.Targets {
-		return &PlanError{"targets", p.Targets, fmt.Sprintf("%d, as many as the list holds", set.Len())}
 	}
 	w.as = nil
 	if p.Origins != "" {
@@ -291,11 +291,38 @@ func Workers(ctx context.Context, s Store) ([]WorkerInfo, error) {
 		if err != nil {
 			return nil, err
 		}
-		var i WorkerInfo
-		if err := json.Unmarshal(v.Data, &i); err != nil {
+		i, err := decodeWorker(v.Data)
+		if err == nil && k != WorkerPrefix+i.ID {
+			err = fmt.Errorf("it is of %s", i.ID)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("fleet: %s: %w", k, err)
 		}
 		all = append(all, i)
 	}
 	return all, nil
+}
+
+// mostText bounds what a worker says of itself, each, for people to read. Bytes.
+const mostText = 256
+
+// decodeWorker reads a sign of life.
+func decodeWorker(b []byte) (i WorkerInfo, err error) {
+	if err := json.Unmarshal(b, &i); err != nil {
+		return WorkerInfo{}, err
+	}
+	for _, f := range [][2]string{{"id", i.ID}, {"vantage", i.Vantage}} {
+		if err := CheckName(f[0], f[1]); err != nil {
+			return WorkerInfo{}, err
+		}
+	}
+	for _, f := range [][2]string{{"host", i.Host}, {"tool", i.Tool}, {"survey", i.Survey}} {
+		if len(f[1]) > mostText || strings.ContainsFunc(f[1], unicode.IsControl) {
+			return WorkerInfo{}, &PlanError{f[0], strconv.Quote(f[1][:min(len(f[1]), mostText)]), fmt.Sprintf("at most %d bytes, none of them control characters", mostText)}
+		}
+	}
+	if !(i.Share >= 0 && i.Share <= 1) {
+		return WorkerInfo{}, &PlanError{"share", i.Share, "0 to 1"}
+	}
+	return i, nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"time"
@@ -118,14 +119,35 @@ func (m *Meta) Write(name string) error {
 	return WriteFile(name, append(b, '\n'))
 }
 
+// mostMeta bounds the file of a Meta. Bytes.
+const mostMeta = 16 << 20
+
 // ReadMeta reads the record of a run.
 func ReadMeta(name string) (*Meta, error) {
-	b, err := os.ReadFile(name)
+	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
+	b, err := io.ReadAll(io.LimitReader(f, mostMeta+1))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	m, err := decodeMeta(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return m, nil
+}
+
+func decodeMeta(b []byte) (*Meta, error) {
+	if len(b) > mostMeta {
+		return nil, fmt.Errorf("no record of a run: longer than %d bytes", mostMeta)
+	}
 	m := new(Meta)
-	return m, json.Unmarshal(b, m)
+	if err := json.Unmarshal(b, m); err != nil {
+		return nil, fmt.Errorf("no record of a run: %w", err)
+	}
+	return m, nil
 }
 
 // SumFile hashes a file.

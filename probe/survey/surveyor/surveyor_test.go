@@ -2,12 +2,14 @@ package surveyor
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -124,6 +126,21 @@ func FuzzCheckpoint(f *testing.F) {
 		c.setProgress(again)
 		_, err = c.Encode()
 		require.NoError(t, err)
+	})
+}
+
+func FuzzMeta(f *testing.F) {
+	b, err := json.Marshal(Meta{Schema: results.Schema, Run: "r", Args: []string{"survey"}, Timeout: Duration(time.Second), Links: []MetaLink{{Family: 4}}, Status: &Status{Batch: 1}})
+	require.NoError(f, err)
+	f.Add(b)
+	f.Add([]byte(`{"timeout":"1e9h","links":[null],"status":null}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, err := decodeMeta(b)
+		if err != nil {
+			require.Nil(t, m)
+			return
+		}
+		m.Plan.Hash()
 	})
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -70,11 +69,11 @@ func (b *Backend) Lease(ctx context.Context, survey, vantage string, wait time.D
 	if err != nil || len(m) == 0 {
 		return nil, err
 	}
-	l := &lease{Msg: m[0]}
-	if err := json.Unmarshal(l.Data(), &l.shard); err != nil {
-		return nil, errors.Join(fmt.Errorf("nats: shard: %w", err), l.Term())
+	s, err := fleet.DecodeShard(m[0].Data())
+	if err != nil {
+		return nil, errors.Join(err, m[0].Term())
 	}
-	return l, nil
+	return &lease{m[0], s}, nil
 }
 
 // fetch returns the messages that are there, and waits for one if there is

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -84,6 +85,9 @@ func (b *Backend) Keys(ctx context.Context, prefix string) ([]string, error) {
 
 // PutBlob implements fleet.Store.
 func (b *Backend) PutBlob(ctx context.Context, name string, data []byte) error {
+	if len(data) > fleet.MostBlob {
+		return fmt.Errorf("blob %s: %d bytes, want at most %d", name, len(data), fleet.MostBlob)
+	}
 	ctx, cancel := context.WithTimeout(ctx, blobTime)
 	defer cancel()
 	if i, err := b.blobs.GetInfo(ctx, name); err == nil && i.Size == uint64(len(data)) {
@@ -97,9 +101,33 @@ func (b *Backend) PutBlob(ctx context.Context, name string, data []byte) error {
 func (b *Backend) Blob(ctx context.Context, name string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, blobTime)
 	defer cancel()
-	data, err := b.blobs.GetBytes(ctx, name)
+	o, err := b.blobs.Get(ctx, name)
 	if errors.Is(err, jetstream.ErrObjectNotFound) {
-		err = fleet.ErrNotFound
+		return nil, fleet.ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("blob %s: %w", name, err)
+	}
+	data, err := readBlob(o)
+	if err = errors.Join(err, o.Close()); err != nil {
+		return nil, fmt.Errorf("blob %s: %w", name, err)
+	}
+	return data, nil
+}
+
+// readBlob reads an object of the size that it is said to have, unless that is
+// more than a blob may have.
+func readBlob(o jetstream.ObjectResult) ([]byte, error) {
+	info, err := o.Info()
+	if err != nil {
+		return nil, err
+	}
+	if info.Size > fleet.MostBlob {
+		return nil, fmt.Errorf("%d bytes, want at most %d", info.Size, fleet.MostBlob)
+	}
+	data, err := io.ReadAll(io.LimitReader(o, int64(info.Size)+1))
+	if err == nil && uint64(len(data)) != info.Size {
+		err = fmt.Errorf("not the %d bytes that it is said to have", info.Size)
 	}
 	return data, err
 }
