@@ -10,7 +10,8 @@ import (
 	"pathmtu/probe"
 )
 
-// flagValues are the values of a flag that takes no others.
+// flagValues are the values of a flag that takes no other words. A test ties them to
+// what the command accepts.
 type flagValues struct {
 	command, flag string
 	values        []string
@@ -22,13 +23,24 @@ type flagValues struct {
 func closedFlags() []flagValues {
 	return []flagValues{
 		{"pmtu probe", "method", append(probe.Names(), auto), true},
-		{"pmtu survey", "method", []string{"icmp", "udp", "quic", "dns"}, true},
+		{"pmtu survey", "method", surveyMethods, true},
+		{"pmtu survey serve", "method", surveyMethods, true},
 		{"pmtu report", "family", []string{"4", "6"}, false},
 		{"pmtu router", "datapath", []string{"auto", "xdp", "afxdp", "afpacket", "tun"}, false},
 		{"pmtu host", "datapath", []string{"afpacket", "afxdp", "tun"}, false},
+		{"pmtu host", "truncate", revisions, false},
+		{"pmtu decode", "truncate", revisions, false},
+		{"pmtu decode", "link", []string{"auto", "ip", "ether"}, false},
 		{"pmtu lab up", "ptb", []string{"delivered", "filtered"}, false},
+		{"pmtu lab demo", "method", []string{"icmp", "udp"}, true},
+		{"pmtu lab internet score", "method", surveyMethods, false},
 	}
 }
+
+var (
+	surveyMethods = []string{"icmp", "udp", "quic", "dns"}
+	revisions     = []string{"T0", "T1"} // of packet truncation
+)
 
 // addCompletion lets the shell complete values below root.
 func addCompletion(root *cobra.Command) error {

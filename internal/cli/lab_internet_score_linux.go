@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -47,6 +48,9 @@ verdicts, are right.`,
 			s.families = families(v4, v6)
 			if s.number < 1 || s.number > internet.MostTargets {
 				return usagef("--number %d: want 1 to %d", s.number, internet.MostTargets)
+			}
+			if !slices.Contains(surveyMethods, s.method) {
+				return usagef("--method %q: want icmp, udp, quic or dns", s.method)
 			}
 			w, err := o.world()
 			if err != nil {
