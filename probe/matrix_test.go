@@ -28,7 +28,26 @@ func (s sample) path(method string) path {
 			p.every = 100 * time.Millisecond
 		}
 	}
+	if method == "udpopt" {
+		p.lastOnly = time.Second
+	}
 	return p
+}
+
+// auto measures by the methods that an Auto chooses.
+func (s sample) auto(t *testing.T, change func(*path)) []Outcome {
+	h := &host{v6: s.v6, answers: map[string]path{}}
+	for i, method := range []string{"icmp", "udp", "tcp"} {
+		p := s.path(method)
+		p.lose = chance(s.seed*64+uint64(i), s.loss)
+		change(&p)
+		h.answers[method] = p
+	}
+	a, _ := h.auto(t)
+	if len(a.Found()) == 0 {
+		return a.Silent()
+	}
+	return a.Found()
 }
 
 // measure runs one method over a path, in the flow of that number.
@@ -79,7 +98,7 @@ func matrix() []sick {
 	link := func(_ *testing.T, s sample) int { return s.link }
 	none := func(*testing.T, sample) int { return 0 }
 	var all []sick
-	for _, m := range []string{"icmp", "udp", "tcp", "dns", "stun", "quic"} {
+	for _, m := range []string{"icmp", "udp", "tcp", "dns", "stun", "quic", "udpopt"} {
 		all = append(all,
 			alone("honest", m, results.OK, func(p *path) { p.ptb = says(p.forward) }),
 			alone("silent", m, results.OKSilent, func(*path) {}),
@@ -117,6 +136,18 @@ func matrix() []sick {
 				c.Budget = Budget{Packets: 50000, Bytes: 1 << 30, Time: time.Hour}
 			})}
 		}, truth, results.LossyAbove},
+	)
+	auto := func(name string, v results.Verdict, ptb func(size int) func(int) (int, bool)) sick {
+		return sick{name + " by auto", func(t *testing.T, s sample) []Outcome {
+			return s.auto(t, func(p *path) { p.ptb = ptb(p.forward) })
+		}, truth, v}
+	}
+	all = append(all,
+		auto("honest", results.OK, says),
+		auto("silent", results.OKSilent, func(int) func(int) (int, bool) { return nil }),
+		auto("understated", results.OK, func(size int) func(int) (int, bool) { return says(size - 77) }),
+		auto("overstated", results.OK, func(size int) func(int) (int, bool) { return says(size + 33) }),
+		auto("zero", results.OK, func(int) func(int) (int, bool) { return says(0) }),
 	)
 	for _, speaks := range []bool{true, false} {
 		all = append(all, sick{fmt.Sprintf("parallel paths, routers speak: %v", speaks), func(t *testing.T, s sample) []Outcome {

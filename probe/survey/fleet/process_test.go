@@ -1,15 +1,14 @@
 package fleet_test
 
 import (
-	"bytes"
 	"os"
 	"os/exec"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"pathmtu/internal/cli"
+	"pathmtu/internal/netlab/labtest"
 )
 
 // TestMain makes this binary the program pmtu when a test starts it as that.
@@ -27,26 +26,8 @@ type process struct {
 	args  []string
 	start func(*exec.Cmd) error
 	cmd   *exec.Cmd
-	err   *text
+	err   *labtest.Output
 	done  chan error
-}
-
-// text is a buffer for several goroutines.
-type text struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *text) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *text) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 // spawn starts pmtu; start is how, nil: here. What it said is shown if the test
@@ -55,7 +36,7 @@ func spawn(t testing.TB, name string, start func(*exec.Cmd) error, args ...strin
 	if start == nil {
 		start = func(c *exec.Cmd) error { return c.Start() }
 	}
-	p := &process{t: t, name: name, args: args, start: start, err: &text{}}
+	p := &process{t: t, name: name, args: args, start: start, err: &labtest.Output{}}
 	t.Cleanup(func() {
 		p.kill()
 		if t.Failed() {
