@@ -32,11 +32,12 @@ const (
 	// lossyShare of the telling pairs lose the large packet, if size matters.
 	lossyShare = 0.85
 	// sure is the logarithm of the likelihood ratio at which a size is decided:
-	// either error has a probability of at most 1 %.
-	sure = 4.6
+	// either error has a probability of at most 0.2 %, as some seven sizes are
+	// compared in turn.
+	sure = 6.2
 	// leastTelling is the error allowed to the test at its end (one-sided
 	// binomial test), when the sequential one has not decided.
-	leastTelling = 0.01
+	leastTelling = 0.002
 )
 
 type lossDecision uint8
