@@ -16,7 +16,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -147,7 +146,7 @@ func (s server) start(t *testing.T, lab *netlab.Lab) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	cmd := netlab.Command(ctx, args[0], args[1:]...)
-	var said syncBuffer
+	var said labtest.Output
 	cmd.Stdout, cmd.Stderr, cmd.Dir = &said, &said, dir
 	require.NoError(t, node.Start(cmd))
 	ended := make(chan error, 1)
@@ -169,24 +168,6 @@ func (s server) start(t *testing.T, lab *netlab.Lab) {
 		_, _, err := lab.Node("cli").Run(ctx, program, "probe", "--method", s.method, "--max", "1228", srv.String())
 		return err == nil
 	}, hangs, 20*time.Millisecond, "%s doesn't answer: %s", s.name, &said)
-}
-
-// syncBuffer is a buffer that a child may write to while the test reads.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }
 
 // Every method finds the exact size against real servers, whatever becomes of

@@ -4,8 +4,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -139,15 +141,16 @@ type appClient struct {
 	to   netip.AddrPort
 
 	mu      sync.Mutex
-	sent    map[string]int       // token -> UDP payload
-	largest int                  // IP packet of data that was returned
-	asked   map[string]time.Time // tokens of datagrams that carried a request
+	sent    map[string]int      // token -> UDP payload
+	largest int                 // IP packet of data that was returned
+	asked   map[string]int      // tokens of datagrams that carried a request -> how many sent later were returned
+	later   map[string][]string // token -> requests that were under way when it was sent
 	hints   []int
 	events  []plpmtud.Event
 }
 
 func newAppClient(t *testing.T, pc *optionConn, to netip.AddrPort, useHints bool, timeout time.Duration) *appClient {
-	a := &appClient{t: t, pc: pc, to: to, sent: map[string]int{}, asked: map[string]time.Time{}}
+	a := &appClient{t: t, pc: pc, to: to, sent: map[string]int{}, asked: map[string]int{}, later: map[string][]string{}}
 	var err error
 	a.conn, err = udpecho.Wrap(pc, udpecho.Config{
 		Max: 9000, ProbeTimeout: timeout, ConfirmInterval: 5 * time.Second, RaiseInterval: 10 * time.Second, IdleAfter: time.Minute,
@@ -183,6 +186,12 @@ func (a *appClient) received(b []byte, useHints bool) {
 	if ok {
 		a.largest = max(a.largest, size+48)
 		delete(a.asked, string(b))
+		for _, request := range a.later[string(b)] {
+			if _, open := a.asked[request]; open {
+				a.asked[request]++
+			}
+		}
+		delete(a.later, string(b))
 	}
 	a.mu.Unlock()
 	if !ok {
@@ -212,13 +221,14 @@ func (a *appClient) send(size int) {
 	asks := a.requests()
 	a.mu.Lock()
 	a.sent[token] = len(b)
+	a.later[token] = slices.Collect(maps.Keys(a.asked))
 	a.mu.Unlock()
 	_, err := a.conn.WriteTo(b, net.UDPAddrFromAddrPort(a.to))
 	require.NoError(a.t, err)
 	if a.requests() > asks {
 		a.mu.Lock()
 		if _, open := a.sent[token]; open { // not returned already
-			a.asked[token] = time.Now()
+			a.asked[token] = 0
 		}
 		a.mu.Unlock()
 	}
@@ -242,13 +252,17 @@ func (a *appClient) open(link int) {
 	a.pc.host.Do(a.pc.key(a.to), func(f *hbh.Flow) { f.Start(now) })
 }
 
-// lostRequests counts a request that was not returned within a second, while
-// others are, as a loss of the option (D11).
+// overtaken is how many datagrams that were sent after a request have to be
+// returned before it, until it counts as lost.
+const overtaken = 8
+
+// lostRequests counts a request that was not returned, while others are, as a
+// loss of the option (D11).
 func (a *appClient) lostRequests() {
 	var late []string
 	a.mu.Lock()
-	for token, at := range a.asked {
-		if time.Since(at) > 900*time.Millisecond {
+	for token, n := range a.asked {
+		if n >= overtaken {
 			late = append(late, token)
 			delete(a.asked, token)
 		}

@@ -184,7 +184,6 @@ func TestTruncateChecksums(t *testing.T) {
 				return err
 			}))
 			defer c.Close()
-			require.NoError(t, c.SetReadDeadline(time.Now().Add(soonest)))
 			w, back := newTap(t, node, "to-r1"), newTap(t, ch.lab.Node("cli"), "to-r1")
 			s := newSender(t, ch.lab.Node("cli"))
 			build := func(upper uint8, body []byte) ip6.Packet {
@@ -198,6 +197,7 @@ func TestTruncateChecksums(t *testing.T) {
 			for _, n := range []int{1600, 1601, 8001} {
 				body := ip6test.UDP(n)
 				s.send(build(ip6.ProtoUDP, body))
+				require.NoError(t, c.SetReadDeadline(time.Now().Add(soonest)))
 				got, err := c.Read(buf)
 				require.NoError(t, err, "the kernel's socket takes it")
 				assert.Equal(t, body[8:8+mtu-cutOverhead], buf[:got])

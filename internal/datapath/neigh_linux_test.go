@@ -98,15 +98,21 @@ func TestInterfaceGoes(t *testing.T) {
 			for range 3 {
 				_ = pair.send(100, nil)
 			}
-			var use, after unix.Rusage
-			require.NoError(t, unix.Getrusage(unix.RUSAGE_SELF, &use))
-			time.Sleep(300 * time.Millisecond)
-			require.NoError(t, unix.Getrusage(unix.RUSAGE_SELF, &after))
-			spent := time.Duration(after.Utime.Nano() + after.Stime.Nano() - use.Utime.Nano() - use.Stime.Nano())
-			assert.Less(t, spent, 200*time.Millisecond, "CPU time while nothing happens")
+			// What else this process does at the moment counts too, but not
+			// each time.
+			eventually(t, "it does not spin", func() bool { return cpuTime(t, 100*time.Millisecond) < 10*time.Millisecond })
 			s, ok := u.Stats()
 			require.True(t, ok, "the router goes on")
 			assert.NotZero(t, s.Ports["to-cli"].RxPackets)
 		})
 	}
+}
+
+// cpuTime returns how much CPU time this process takes in a while.
+func cpuTime(t *testing.T, while time.Duration) time.Duration {
+	var before, after unix.Rusage
+	require.NoError(t, unix.Getrusage(unix.RUSAGE_SELF, &before))
+	time.Sleep(while)
+	require.NoError(t, unix.Getrusage(unix.RUSAGE_SELF, &after))
+	return time.Duration(after.Utime.Nano() + after.Stime.Nano() - before.Utime.Nano() - before.Stime.Nano())
 }

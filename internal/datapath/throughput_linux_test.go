@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pathmtu/internal/netlab"
+	"pathmtu/internal/netlab/labtest"
 )
 
 // BenchmarkThroughput prints how many packets a second each datapath forwards,
@@ -51,9 +52,7 @@ import (
 // generator's): on a busy machine it is small, and the rates mean little; the
 // comparison "for each CPU second" then tells more about the router's own work.
 func BenchmarkThroughput(b *testing.B) {
-	if !netlab.Capable() {
-		b.Skip("needs root or capabilities for namespaces")
-	}
+	labtest.Need(b, netlab.Capable(), "CAP_NET_ADMIN and CAP_SYS_ADMIN for network namespaces")
 	for b.Loop() {
 		for _, size := range []int{80, 1280} {
 			ordinary := throughput(b, false, size, 0)

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pathmtu/internal/netlab"
+	"pathmtu/internal/netlab/labtest"
 )
 
 // capture records the IPv6 frames that an interface receives.
@@ -105,12 +106,7 @@ func pcap(t *testing.T, pkts [][]byte) string {
 func tshark(t *testing.T, file string, fields ...string) []string {
 	t.Helper()
 	bin, err := exec.LookPath("tshark")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("needs tshark")
-		}
-		t.Skip("needs tshark")
-	}
+	labtest.Need(t, err == nil, "tshark")
 	args := []string{"-r", file, "-o", "udp.check_checksum:TRUE", "-T", "fields", "-E", "separator=|"}
 	for _, f := range fields {
 		args = append(args, "-e", f)

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"pathmtu/internal/netlab/labtest"
 	"pathmtu/plpmtud/udppath"
 	"pathmtu/plpmtud/udpsock"
 )
@@ -197,9 +198,7 @@ func TestUnreachablePortEndsNoRead(t *testing.T) {
 			gone, peer := listen(t, "udp", at(l.ip))
 			require.NoError(t, gone.Close())
 			c := open(t, l.network, peer, udppath.Config{})
-			if !c.Stats().ICMP {
-				t.Skip("needs a system with an error queue")
-			}
+			labtest.Need(t, c.Stats().ICMP, "a system with an error queue")
 			_, err := c.Write([]byte("is somebody there?"))
 			require.NoError(t, err)
 			require.NoError(t, c.SetReadDeadline(time.Now().Add(never)))

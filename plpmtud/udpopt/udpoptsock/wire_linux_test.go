@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/google/gopacket"
@@ -25,24 +24,6 @@ import (
 	"pathmtu/plpmtud/udpopt/udpoptsock"
 )
 
-// lockedBuffer is written by one goroutine and looked at by another.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) count(what string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return bytes.Count(l.b.Bytes(), []byte(what))
-}
-
 // record captures what passes an interface of a node. stop waits until a text
 // has passed n times, and returns the capture file's content.
 func record(t *testing.T, lab *netlab.Lab, node, link string) (stop func(text string, n int) []byte) {
@@ -50,7 +31,7 @@ func record(t *testing.T, lab *netlab.Lab, node, link string) (stop func(text st
 	tcpdump, err := exec.LookPath("tcpdump")
 	labtest.Need(t, err == nil, "tcpdump")
 	cmd := exec.Command(tcpdump, "-i", link, "-U", "-w", "-", "--immediate-mode", "-Z", "root", "udp or icmp or icmp6")
-	var out lockedBuffer
+	var out labtest.Output
 	cmd.Stdout = &out
 	stderr, err := cmd.StderrPipe()
 	require.NoError(t, err)
@@ -65,10 +46,10 @@ func record(t *testing.T, lab *netlab.Lab, node, link string) (stop func(text st
 	}
 	go io.Copy(io.Discard, stderr)
 	return func(text string, n int) []byte {
-		eventually(t, "the capture is complete", func() bool { return out.count(text) >= n })
+		eventually(t, "the capture is complete", func() bool { return bytes.Count(out.Bytes(), []byte(text)) >= n })
 		require.NoError(t, cmd.Process.Signal(os.Interrupt))
 		require.NoError(t, cmd.Wait())
-		return out.b.Bytes()
+		return out.Bytes()
 	}
 }
 
