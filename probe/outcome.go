@@ -31,12 +31,16 @@ type Outcome struct {
 	Slack      int     // answers were so much smaller than probes at most: see Traits
 	Server     bool    // see Traits
 	LocalMTU   int     // what the first hop's link carries, as far as was noticed. Bytes
-	Bottleneck *results.Bottleneck
-	PTB        []results.PTB
-	Loss       []results.Loss
-	HBH        *results.HBH
-	Truncation *results.Truncation
-	Evidence   []string
+	// Refused is the smallest size that was reported as too big, by RefusedBy, and
+	// RefusedMost the largest that the same router got and refused; 0: none was.
+	Refused, RefusedMost int
+	RefusedBy            netip.Addr
+	Bottleneck           *results.Bottleneck
+	PTB                  []results.PTB
+	Loss                 []results.Loss
+	HBH                  *results.HBH
+	Truncation           *results.Truncation
+	Evidence             []string
 }
 
 func (s *Session) end(now time.Time, v results.Verdict) {
@@ -199,6 +203,9 @@ func (s *Session) Outcome() Outcome {
 		}
 	}
 	o.PTB = s.ptb.records(s.v6, s.acked, failed)
+	if s.refused != 0 && s.signals.cut == 0 {
+		o.Refused, o.RefusedBy, o.RefusedMost = s.refused, s.refuser, s.ptb.most(s.refuser)
+	}
 	for _, l := range s.loss {
 		if l.Sent > 0 {
 			o.Loss = append(o.Loss, *l)

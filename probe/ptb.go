@@ -125,6 +125,16 @@ func (l *ledger) claimed(acked, failed int) int {
 	return m
 }
 
+// most returns the largest size that a router complained about.
+func (l *ledger) most(from netip.Addr) (size int) {
+	for _, c := range l.claims {
+		if !c.wrong && c.from == from {
+			size = max(size, c.size)
+		}
+	}
+	return size
+}
+
 // names says whether a router named the size that was found: it spoke of the place
 // that carries no more, even if it didn't each time.
 func (l *ledger) names(size int, sizes exact) bool {

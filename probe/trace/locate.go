@@ -162,7 +162,9 @@ func (n *narrow) absorb(t *Trace) {
 	case refused:
 		n.fail = min(n.fail, q.size)
 		t.learn(n.hop, q.size, false)
-		n.hint, n.verified = q.event.mtu, false
+		if n.hint, n.verified = q.event.mtu, false; n.hint == n.pass { // that much is known to pass
+			n.hint, n.verified = n.pass+1, true
+		}
 	case silent:
 		n.fail = min(n.fail, q.size)
 		t.learn(n.hop, q.size, false)

@@ -26,6 +26,7 @@ func (t *Trace) startSession(now time.Time) bool {
 	s, err := probe.New(probe.Config{
 		Method: m, Target: t.cfg.Target, FirstHop: t.cfg.FirstHop,
 		Probes: t.cfg.Probes, Timeout: t.cfg.Timeout, Seed: t.cfg.Seed,
+		Eager: t.distance != 0 && len(t.outcomes) == 0, // it has just answered the like
 		Budget: probe.Budget{
 			Packets: max(t.cfg.Budget.Packets-t.packets, 1),
 			Bytes:   max(t.cfg.Budget.Bytes-t.bytes, 1),

@@ -55,7 +55,13 @@ func (t *Trace) startShrinks() bool {
 			far = len(t.hops) + 1
 		}
 		t.learn(far, pass+1, false)
-		t.steps = steps{pass: pass, bisect: newBisect(Plain, pass+1, 0, far, t.hints(pass)...)}
+		b := newBisect(Plain, pass+1, 0, far, t.hints(pass)...)
+		if hop := t.refuser(o); hop != 0 && hop < far {
+			b.lo, b.hi, b.refused = hop, hop+1, true
+			t.learn(hop, o.RefusedMost, true)
+			t.learn(hop+1, pass+1, false)
+		}
+		t.steps = steps{pass: pass, bisect: b}
 		return true
 	}
 	t.steps = steps{peek: &peek{size: t.top()}}
@@ -93,7 +99,7 @@ func (t *Trace) shrinkStep() bool {
 				*s = steps{}
 				return true
 			}
-			*s = steps{narrow: &narrow{hop: b.lo, limit: b.lo, pass: b.size, fail: t.top() + 1}}
+			*s = steps{narrow: &narrow{hop: b.lo, limit: b.lo, pass: max(b.size, t.hops[b.lo-1].Passes), fail: t.top() + 1}}
 		case s.narrow != nil:
 			n := s.narrow
 			if !n.step(t) {
@@ -107,6 +113,30 @@ func (t *Trace) shrinkStep() bool {
 			return true
 		}
 	}
+}
+
+// refuser returns the hop whose router got the size just above the path MTU and
+// refused it, so that nothing has to be asked about where that one ends: the list of
+// hops has its address, and what it quotes doesn't speak against it. 0: not known.
+func (t *Trace) refuser(o probe.Outcome) (hop int) {
+	if o.PMTU == nil || o.Refused != *o.PMTU+1 {
+		return 0
+	}
+	for _, h := range t.hops {
+		if !h.Addr.IsValid() || !sameHost(h.Addr, o.RefusedBy) {
+			continue
+		}
+		if hop != 0 {
+			return 0 // one router twice: it isn't known which time it was
+		}
+		hop = h.Hop
+	}
+	for _, c := range t.claims {
+		if sameHost(c.from, o.RefusedBy) && c.hop != 0 && c.hop != hop {
+			return 0
+		}
+	}
+	return hop
 }
 
 // shrank notes a shrink; of two at one hop the later one was measured better.

@@ -67,6 +67,25 @@ func TestBottleneckAnywhere(t *testing.T) {
 	})
 }
 
+// Where a router of the path says so, one packet for each hop and those that find
+// the size are enough: who refused it got it.
+func TestHonestPathTakesFewPackets(t *testing.T) {
+	families(t, func(t *testing.T, v6 bool) {
+		for at := range 3 {
+			hops := []simHop{{mtu: 1500}, {mtu: 1500}, {mtu: 1500}}
+			hops[at].mtu = 1413
+			s := path(t, v6, hops...)
+			cfg := s.config(1500)
+			cfg.NoOptions, cfg.TCPPort = true, 0
+			r, _ := s.run(cfg)
+			require.Len(t, r.Shrinks, 1)
+			assert.Equal(t, Shrink{Hop: at + 1, Next: at + 2, MTU: 1413, Fails: 1414, Refused: true}, r.Shrinks[0])
+			assert.Equal(t, 1500, r.Hops[at].Passes)
+			assert.LessOrEqual(t, r.Packets, len(hops)+window+3, "1500, 1413 and 1414 bytes beside one for each hop, up to two of them too far")
+		}
+	})
+}
+
 // Every shrink of a staircase is found, and every router on it is honest.
 func TestStaircase(t *testing.T) {
 	families(t, func(t *testing.T, v6 bool) {
