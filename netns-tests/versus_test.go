@@ -14,8 +14,8 @@ import (
 )
 
 // TestBesideOthers measures a few paths with pmtu, scamper, tracepath and nmap, and
-// counts packets on the wire: pmtu is right on all, sends less than each of the others
-// where both are right, and, in sum, takes less time than the patient ones. All the
+// counts packets on the wire: pmtu is right on all, sends less than scamper and
+// tracepath where both are right, and, in sum, takes less time than they do. All the
 // paths, and the times of each: "make versus".
 func TestBesideOthers(t *testing.T) {
 	t.Parallel()
@@ -50,11 +50,12 @@ func TestBesideOthers(t *testing.T) {
 		}
 	}
 	for _, d := range versus.Duels(rows, c.Tools) {
-		assert.Positive(t, d.Both, "%s / %s", d.Ours, d.Theirs)
 		assert.GreaterOrEqual(t, d.OursRight, d.TheirsRight, "%s / %s", d.Ours, d.Theirs)
-		if d.Ours == "pmtu probe, udp" {
-			assert.LessOrEqual(t, d.OurPackets, d.TheirPackets, "packets of %s / %s", d.Ours, d.Theirs)
+		if d.Theirs == "nmap" {
+			continue // it is right on one of these paths at most, and sends 3 packets there, as pmtu does
 		}
+		assert.Positive(t, d.Both, "%s / %s", d.Ours, d.Theirs)
+		assert.Less(t, d.OurPackets, d.TheirPackets, "packets of %s / %s", d.Ours, d.Theirs)
 	}
 	for _, patient := range []string{"scamper", "tracepath"} {
 		assert.Less(t, seconds["pmtu probe, auto"], seconds[patient], "as they wait seconds for what doesn't answer: %s", patient)
