@@ -121,68 +121,92 @@ func (e *ConfigError) Error() string {
 
 // normalise fills in defaults and checks ranges.
 func (c Config) normalise() (Config, error) {
-	bad := func(field string, value any, want string) (Config, error) {
-		return Config{}, &ConfigError{Field: field, Value: value, Want: want}
+	for _, check := range []func(*Config) *ConfigError{(*Config).sizes, (*Config).timers, (*Config).layer} {
+		if err := check(&c); err != nil {
+			return Config{}, err
+		}
 	}
+	if c.Search == nil {
+		c.Search = Optimal()
+	}
+	return c, nil
+}
+
+func outOfRange(field string, value any, want string) *ConfigError {
+	return &ConfigError{Field: field, Value: value, Want: want}
+}
+
+// sizes does it for sizes, and for MaxProbes.
+func (c *Config) sizes() *ConfigError {
 	if c.Overhead < 0 || c.Overhead >= maxSize {
-		return bad("Overhead", c.Overhead, "0 to 65534 bytes")
+		return outOfRange("Overhead", c.Overhead, "0 to 65534 bytes")
 	}
 	if c.Max == 0 {
 		c.Max = ethernetMTU - c.Overhead
 	}
 	if c.Max < 1 || c.Max > maxSize-c.Overhead {
-		return bad("Max", c.Max, fmt.Sprintf("1 to %d bytes with an Overhead of %d", maxSize-c.Overhead, c.Overhead))
+		return outOfRange("Max", c.Max, fmt.Sprintf("1 to %d bytes with an Overhead of %d", maxSize-c.Overhead, c.Overhead))
 	}
 	if c.Base == 0 {
 		c.Base = min(DefaultBase, c.Max)
 		c.Base = max(c.Base, c.Min)
 	}
 	if c.Base < 1 || c.Base > c.Max {
-		return bad("Base", c.Base, fmt.Sprintf("1 to Max (%d bytes)", c.Max))
+		return outOfRange("Base", c.Base, fmt.Sprintf("1 to Max (%d bytes)", c.Max))
 	}
 	if c.Min == 0 {
 		c.Min = c.Base
 	}
 	if c.Min < 1 || c.Min > c.Base {
-		return bad("Min", c.Min, fmt.Sprintf("1 to Base (%d bytes)", c.Base))
+		return outOfRange("Min", c.Min, fmt.Sprintf("1 to Base (%d bytes)", c.Base))
 	}
 	if c.Header < 0 || c.Header >= c.Min {
-		return bad("Header", c.Header, fmt.Sprintf("0 to less than Min (%d bytes)", c.Min))
+		return outOfRange("Header", c.Header, fmt.Sprintf("0 to less than Min (%d bytes)", c.Min))
 	}
 	if c.MaxProbes == 0 {
 		c.MaxProbes = DefaultMaxProbes
 	}
 	if c.MaxProbes < 1 || c.MaxProbes > 15 {
-		return bad("MaxProbes", c.MaxProbes, "1 to 15")
+		return outOfRange("MaxProbes", c.MaxProbes, "1 to 15")
 	}
+	return nil
+}
+
+// timers does it for the timers that every layer has.
+func (c *Config) timers() *ConfigError {
 	for _, d := range []struct {
 		field string
 		value time.Duration
 	}{{"ProbeTimeout", c.ProbeTimeout}, {"RaiseInterval", c.RaiseInterval}, {"ConfirmInterval", c.ConfirmInterval}} {
 		if d.value > maxTimer {
-			return bad(d.field, d.value, "at most 45 days")
+			return outOfRange(d.field, d.value, "at most 45 days")
 		}
 	}
 	if c.ProbeInterval < 0 || c.ProbeInterval > time.Hour {
-		return bad("ProbeInterval", c.ProbeInterval, "0 to 1 hour")
+		return outOfRange("ProbeInterval", c.ProbeInterval, "0 to 1 hour")
 	}
 	if c.RaiseInterval == 0 {
 		c.RaiseInterval = DefaultRaiseInterval
 	}
+	return nil
+}
+
+// layer does it for the timers that depend on the layer.
+func (c *Config) layer() *ConfigError {
 	switch c.Layer {
 	case Acknowledged:
 		if c.ProbeTimeout != 0 {
-			return bad("ProbeTimeout", c.ProbeTimeout, "0 for an acknowledged layer, which reports losses itself")
+			return outOfRange("ProbeTimeout", c.ProbeTimeout, "0 for an acknowledged layer, which reports losses itself")
 		}
 		if c.ConfirmInterval != 0 {
-			return bad("ConfirmInterval", c.ConfirmInterval, "0 for an acknowledged layer (RFC 8899 section 5.1.1)")
+			return outOfRange("ConfirmInterval", c.ConfirmInterval, "0 for an acknowledged layer (RFC 8899 section 5.1.1)")
 		}
 	case Unacknowledged:
 		if c.ProbeTimeout == 0 {
 			c.ProbeTimeout = DefaultProbeTimeout
 		}
 		if c.ProbeTimeout < MinProbeTimeout {
-			return bad("ProbeTimeout", c.ProbeTimeout, "at least 1s (RFC 8899 section 5.1.1)")
+			return outOfRange("ProbeTimeout", c.ProbeTimeout, "at least 1s (RFC 8899 section 5.1.1)")
 		}
 		if c.ConfirmInterval == 0 {
 			c.ConfirmInterval = DefaultConfirmInterval
@@ -191,13 +215,10 @@ func (c Config) normalise() (Config, error) {
 			}
 		}
 		if c.ConfirmInterval <= 0 || c.RaiseInterval > 0 && c.ConfirmInterval >= c.RaiseInterval {
-			return bad("ConfirmInterval", c.ConfirmInterval, "more than 0 and less than RaiseInterval (RFC 8899 section 5.1.1)")
+			return outOfRange("ConfirmInterval", c.ConfirmInterval, "more than 0 and less than RaiseInterval (RFC 8899 section 5.1.1)")
 		}
 	default:
-		return bad("Layer", uint8(c.Layer), "Acknowledged or Unacknowledged")
+		return outOfRange("Layer", uint8(c.Layer), "Acknowledged or Unacknowledged")
 	}
-	if c.Search == nil {
-		c.Search = Optimal()
-	}
-	return c, nil
+	return nil
 }

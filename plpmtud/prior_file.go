@@ -34,82 +34,105 @@ func ParsePrior(r io.Reader) (*Prior, error) {
 	limited := &io.LimitedReader{R: r, N: maxPriorFile + 1}
 	scanner := bufio.NewScanner(limited)
 	scanner.Buffer(make([]byte, maxPriorLine+2), maxPriorLine+2)
-	var (
-		points []PriorPoint
-		ranges []PriorRange
-		seen   = map[int]int{} // size to line
-		line   int
-		header bool
-	)
-	bad := func(format string, args ...any) (*Prior, error) {
-		return nil, &PriorError{Line: line, Msg: fmt.Sprintf(format, args...)}
-	}
+	f := priorFile{seen: map[int]int{}}
 	for scanner.Scan() {
-		line++
+		f.line++
 		if limited.N == 0 {
-			return bad("the file is longer than %d bytes", maxPriorFile)
+			return nil, f.bad("the file is longer than %d bytes", maxPriorFile)
 		}
-		text, _, _ := strings.Cut(scanner.Text(), "#")
-		fields := strings.Fields(text)
-		switch {
-		case len(fields) == 0:
-			continue
-		case !header:
-			if len(fields) != 2 || fields[0] != priorHeader {
-				return bad("header is %.40q, want %q", text, priorHeader+" "+priorVersion)
-			}
-			if fields[1] != priorVersion {
-				return bad("version is %.20q, want %q", fields[1], priorVersion)
-			}
-			header = true
-			continue
-		case len(points)+len(ranges) == maxPriorLen:
-			return bad("more than %d entries", maxPriorLen)
+		if err := f.add(scanner.Text()); err != nil {
+			return nil, err
 		}
-		if fields[0] == "uniform" {
-			if len(fields) != 4 {
-				return bad("%d fields, want: uniform LO HI WEIGHT", len(fields))
-			}
-			r := PriorRange{}
-			err := parseFields(fields[1:], []string{"lo", "hi"}, &r.Lo, &r.Hi, &r.Weight)
-			if err == nil {
-				err = r.check()
-			}
-			if err != nil {
-				return nil, atLine(err, line)
-			}
-			ranges = append(ranges, r)
-			continue
-		}
-		if len(fields) != 2 {
-			return bad("%d fields, want: SIZE WEIGHT, or: uniform LO HI WEIGHT", len(fields))
-		}
-		q := PriorPoint{}
-		err := parseFields(fields, []string{"size"}, &q.Size, nil, &q.Weight)
-		if err == nil {
-			err = q.check()
-		}
-		if err != nil {
-			return nil, atLine(err, line)
-		}
-		if first, ok := seen[q.Size]; ok {
-			return bad("size %d was given in line %d already", q.Size, first)
-		}
-		seen[q.Size] = line
-		points = append(points, q)
 	}
 	if err := scanner.Err(); err != nil {
 		if errors.Is(err, bufio.ErrTooLong) {
-			line++
-			return bad("longer than %d bytes", maxPriorLine)
+			f.line++
+			return nil, f.bad("longer than %d bytes", maxPriorLine)
 		}
 		return nil, err
 	}
-	if !header {
-		line = 0
-		return bad("no header, want %q", priorHeader+" "+priorVersion)
+	if !f.header {
+		f.line = 0
+		return nil, f.bad("no header, want %q", priorHeader+" "+priorVersion)
 	}
-	return NewPrior(points, ranges)
+	return NewPrior(f.points, f.ranges)
+}
+
+// priorFile is what has been read of a file.
+type priorFile struct {
+	points []PriorPoint
+	ranges []PriorRange
+	seen   map[int]int // size to line
+	line   int
+	header bool
+}
+
+func (f *priorFile) bad(format string, args ...any) error {
+	return &PriorError{Line: f.line, Msg: fmt.Sprintf(format, args...)}
+}
+
+// add takes the next line.
+func (f *priorFile) add(text string) error {
+	text, _, _ = strings.Cut(text, "#")
+	fields := strings.Fields(text)
+	switch {
+	case len(fields) == 0:
+		return nil
+	case !f.header:
+		return f.addHeader(text, fields)
+	case len(f.points)+len(f.ranges) == maxPriorLen:
+		return f.bad("more than %d entries", maxPriorLen)
+	case fields[0] == "uniform":
+		return f.addRange(fields)
+	}
+	return f.addPoint(fields)
+}
+
+func (f *priorFile) addHeader(text string, fields []string) error {
+	if len(fields) != 2 || fields[0] != priorHeader {
+		return f.bad("header is %.40q, want %q", text, priorHeader+" "+priorVersion)
+	}
+	if fields[1] != priorVersion {
+		return f.bad("version is %.20q, want %q", fields[1], priorVersion)
+	}
+	f.header = true
+	return nil
+}
+
+func (f *priorFile) addRange(fields []string) error {
+	if len(fields) != 4 {
+		return f.bad("%d fields, want: uniform LO HI WEIGHT", len(fields))
+	}
+	r := PriorRange{}
+	err := parseFields(fields[1:], []string{"lo", "hi"}, &r.Lo, &r.Hi, &r.Weight)
+	if err == nil {
+		err = r.check()
+	}
+	if err != nil {
+		return atLine(err, f.line)
+	}
+	f.ranges = append(f.ranges, r)
+	return nil
+}
+
+func (f *priorFile) addPoint(fields []string) error {
+	if len(fields) != 2 {
+		return f.bad("%d fields, want: SIZE WEIGHT, or: uniform LO HI WEIGHT", len(fields))
+	}
+	q := PriorPoint{}
+	err := parseFields(fields, []string{"size"}, &q.Size, nil, &q.Weight)
+	if err == nil {
+		err = q.check()
+	}
+	if err != nil {
+		return atLine(err, f.line)
+	}
+	if first, ok := f.seen[q.Size]; ok {
+		return f.bad("size %d was given in line %d already", q.Size, first)
+	}
+	f.seen[q.Size] = f.line
+	f.points = append(f.points, q)
+	return nil
 }
 
 // parseFields parses one or two sizes, then a weight.

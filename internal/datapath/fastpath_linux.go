@@ -3,6 +3,7 @@ package datapath
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -131,6 +132,20 @@ func (f *FastPath) Close() error {
 	return nil
 }
 
+// Where the fast path keeps things on the stack.
+const (
+	fib        = keyOff - 64 // struct bpf_fib_lookup, 64 bytes
+	fibTotLen  = fib + 6
+	fibIfindex = fib + 8
+	fibFlow    = fib + 12
+	fibSrc     = fib + 16
+	fibDst     = fib + 32
+	fibTail    = fib + 48
+	fibSMAC    = fib + 52
+	fibDMAC    = fib + 58
+	mapKey     = fib - 8
+)
+
 // instructions are the fast path of an ingress port. They continue after
 // neverTransit, with R6 the context, R7 and R8 the frame's begin and end, and 54
 // bytes known to be there. They jump to "user" with packets that they don't
@@ -140,19 +155,13 @@ func (f *FastPath) instructions(index int) (asm.Instructions, error) {
 	if err != nil {
 		return nil, err
 	}
-	const (
-		fib        = keyOff - 64 // struct bpf_fib_lookup, 64 bytes
-		fibTotLen  = fib + 6
-		fibIfindex = fib + 8
-		fibFlow    = fib + 12
-		fibSrc     = fib + 16
-		fibDst     = fib + 32
-		fibTail    = fib + 48
-		fibSMAC    = fib + 52
-		fibDMAC    = fib + 58
-		mapKey     = fib - 8
-	)
-	ins := asm.Instructions{
+	return slices.Concat(checkTransit(asked), lookUpRoute(), f.checkMTU(), lowerMinPMTU(), rewriteHeaders(), f.countAndRedirect()), nil
+}
+
+// checkTransit lets plain packets pass, with no extension header but the option
+// 0x30, if that is asked for. It leaves the length of the IP packet in R9.
+func checkTransit(asked *ebpf.Map) asm.Instructions {
+	return asm.Instructions{
 		asm.LoadMem(asm.R2, asm.R7, offHop, asm.Byte),
 		asm.JLE.Imm(asm.R2, 1, "user"),
 		// Sources and destinations that aren't plain global unicast.
@@ -189,7 +198,12 @@ func (f *FastPath) instructions(index int) (asm.Instructions, error) {
 		asm.JEq.Imm(asm.R0, 0, "user"),
 		asm.LoadMem(asm.R0, asm.R0, 0, asm.Word),
 		asm.JEq.Imm(asm.R0, 0, "user"),
+	}
+}
 
+// lookUpRoute asks the kernel for the way and the neighbour.
+func lookUpRoute() asm.Instructions {
+	return asm.Instructions{
 		asm.Mov.Imm(asm.R3, 0).WithSymbol("fib"),
 		asm.StoreMem(asm.RFP, fib, asm.R3, asm.DWord),
 		asm.StoreImm(asm.RFP, fib, unix.AF_INET6, asm.Byte),
@@ -216,7 +230,12 @@ func (f *FastPath) instructions(index int) (asm.Instructions, error) {
 		asm.Mov.Imm(asm.R4, 0),
 		asm.FnFibLookup.Call(),
 		asm.JNE.Imm(asm.R0, 0, "user"),
+	}
+}
 
+// checkMTU leaves the MTU of the egress in R0. After it, the packet is forwarded.
+func (f *FastPath) checkMTU() asm.Instructions {
+	return asm.Instructions{
 		asm.LoadMapPtr(asm.R1, f.mtus.FD()),
 		asm.Mov.Reg(asm.R2, asm.RFP),
 		asm.Add.Imm(asm.R2, fibIfindex),
@@ -224,8 +243,13 @@ func (f *FastPath) instructions(index int) (asm.Instructions, error) {
 		asm.JEq.Imm(asm.R0, 0, "user"),
 		asm.LoadMem(asm.R0, asm.R0, 0, asm.Word),
 		asm.JLT.Reg(asm.R0, asm.R9, "user"),
+	}
+}
 
-		// Decided: from here on the packet is forwarded. R9: Min-PMTU lowered?
+// lowerMinPMTU does what RFC 9268 asks of a router. It leaves in R9 whether
+// Min-PMTU was lowered.
+func lowerMinPMTU() asm.Instructions {
+	return asm.Instructions{
 		asm.Mov.Imm(asm.R9, 0),
 		asm.LoadMem(asm.R2, asm.R7, offNext, asm.Byte),
 		asm.JNE.Imm(asm.R2, 0, "hop"),
@@ -238,7 +262,12 @@ func (f *FastPath) instructions(index int) (asm.Instructions, error) {
 		asm.HostTo(asm.BE, asm.R0, asm.Half),
 		asm.StoreMem(asm.R7, offMinPMTU, asm.R0, asm.Half),
 		asm.Mov.Imm(asm.R9, 1),
+	}
+}
 
+// rewriteHeaders lowers the hop limit and puts the link addresses in.
+func rewriteHeaders() asm.Instructions {
+	ins := asm.Instructions{
 		asm.LoadMem(asm.R2, asm.R7, offHop, asm.Byte).WithSymbol("hop"),
 		asm.Sub.Imm(asm.R2, 1),
 		asm.StoreMem(asm.R7, offHop, asm.R2, asm.Byte),
@@ -251,7 +280,12 @@ func (f *FastPath) instructions(index int) (asm.Instructions, error) {
 			asm.StoreMem(asm.R7, 6+i, asm.R2, asm.Half),
 		)
 	}
-	return append(ins,
+	return ins
+}
+
+// countAndRedirect ends the program.
+func (f *FastPath) countAndRedirect() asm.Instructions {
+	return asm.Instructions{
 		asm.StoreImm(asm.RFP, mapKey, 0, asm.Word),
 		asm.LoadMapPtr(asm.R1, f.count.FD()),
 		asm.Mov.Reg(asm.R2, asm.RFP),
@@ -271,5 +305,5 @@ func (f *FastPath) instructions(index int) (asm.Instructions, error) {
 		asm.Mov.Imm(asm.R3, 0),
 		asm.FnRedirectMap.Call(),
 		asm.Return(),
-	), nil
+	}
 }

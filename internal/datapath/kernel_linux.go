@@ -253,15 +253,6 @@ func (k *Kernel) Lookup(index int, next netip.Addr, now time.Time) (MAC, bool) {
 	return e.mac, true
 }
 
-// neighbours lists the known link-layer addresses by IP address.
-func (k *Kernel) neighbours() map[string]MAC {
-	out := map[string]MAC{}
-	for key, e := range *k.neigh.Load() {
-		out[netip.AddrFrom16(key.addr).String()] = e.mac
-	}
-	return out
-}
-
 // AddInterface prepares Send for an interface. It must be called on a thread
 // in the namespace.
 func (k *Kernel) AddInterface(index int, name string) error {

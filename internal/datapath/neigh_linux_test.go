@@ -1,6 +1,7 @@
 package datapath
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -115,4 +116,13 @@ func cpuTime(t *testing.T, while time.Duration) time.Duration {
 	time.Sleep(while)
 	require.NoError(t, unix.Getrusage(unix.RUSAGE_SELF, &after))
 	return time.Duration(after.Utime.Nano() + after.Stime.Nano() - before.Utime.Nano() - before.Stime.Nano())
+}
+
+// neighbours lists the known link-layer addresses by IP address.
+func (k *Kernel) neighbours() map[string]MAC {
+	out := map[string]MAC{}
+	for key, e := range *k.neigh.Load() {
+		out[netip.AddrFrom16(key.addr).String()] = e.mac
+	}
+	return out
 }

@@ -5,14 +5,15 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/mdlayher/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 )
 
 // xdpFeatures asks the kernel what interfaces can do with XDP, through the
 // generic netlink family "netdev" (Linux 6.3).
 type xdpFeatures struct {
-	c      *netlink.Conn
+	socket *nl.SocketHandle
 	family uint16
 }
 
@@ -28,73 +29,61 @@ const (
 
 // openXDPFeatures opens the socket in the calling thread's namespace.
 func openXDPFeatures() (*xdpFeatures, error) {
-	c, err := netlink.Dial(unix.NETLINK_GENERIC, nil)
+	s, err := nl.GetNetlinkSocketAt(netns.None(), netns.None(), unix.NETLINK_GENERIC)
 	if err != nil {
 		return nil, fmt.Errorf("datapath: generic netlink: %w", err)
 	}
-	x := &xdpFeatures{c: c}
-	name := netlink.NewAttributeEncoder()
-	name.String(unix.CTRL_ATTR_FAMILY_NAME, "netdev")
-	err = x.ask(unix.GENL_ID_CTRL, unix.CTRL_CMD_GETFAMILY, name, func(d *netlink.AttributeDecoder) {
-		if d.Type() == unix.CTRL_ATTR_FAMILY_ID {
-			x.family = d.Uint16()
-		}
-	})
-	if err != nil || x.family == 0 {
-		_ = c.Close()
+	x := &xdpFeatures{socket: &nl.SocketHandle{Socket: s}}
+	id, err := x.ask(unix.GENL_ID_CTRL, unix.CTRL_CMD_GETFAMILY, nl.NewRtAttr(unix.CTRL_ATTR_FAMILY_NAME, nl.ZeroTerminated("netdev")), unix.CTRL_ATTR_FAMILY_ID)
+	if err != nil || len(id) != 2 {
+		x.close()
 		return nil, &NotSupportedError{Feature: "XDP fast path", Reason: "the kernel can't say which interfaces send XDP frames (needs Linux 6.3)", Err: err}
 	}
+	x.family = binary.NativeEndian.Uint16(id)
 	return x, nil
 }
 
-// ask sends one generic netlink request and hands over the attributes of the answer.
-func (x *xdpFeatures) ask(family uint16, cmd byte, attrs *netlink.AttributeEncoder, each func(*netlink.AttributeDecoder)) error {
-	b, err := attrs.Encode()
+// ask sends one generic netlink request, and returns one attribute of the
+// answer; nil: it lacks that.
+func (x *xdpFeatures) ask(family uint16, cmd uint8, about *nl.RtAttr, attribute uint16) (value []byte, err error) {
+	r := nl.NewNetlinkRequest(int(family), 0)
+	r.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_GENERIC: x.socket}
+	r.AddData(&nl.Genlmsg{Command: cmd, Version: 1})
+	r.AddData(about)
+	msgs, err := r.Execute(unix.NETLINK_GENERIC, 0)
 	if err != nil {
-		return err
-	}
-	// struct genlmsghdr: command, version, reserved.
-	msgs, err := x.c.Execute(netlink.Message{
-		Header: netlink.Header{Type: netlink.HeaderType(family), Flags: netlink.Request},
-		Data:   append([]byte{cmd, 1, 0, 0}, b...),
-	})
-	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, m := range msgs {
-		if len(m.Data) < 4 {
-			return errors.New("short generic netlink message")
+		if len(m) < nl.SizeofGenlmsg {
+			return nil, errors.New("short generic netlink message")
 		}
-		d, err := netlink.NewAttributeDecoder(m.Data[4:])
+		attrs, err := nl.ParseRouteAttr(m[nl.SizeofGenlmsg:])
 		if err != nil {
-			return err
+			return nil, err
 		}
-		for d.Next() {
-			each(d)
-		}
-		if err := d.Err(); err != nil {
-			return err
+		for _, a := range attrs {
+			if a.Attr.Type == attribute {
+				value = a.Value
+			}
 		}
 	}
-	return nil
+	return value, nil
 }
 
 // canSend reports whether the interface can send XDP frames of any size. A
 // veth can while its peer has an XDP program or GRO switched on.
 func (x *xdpFeatures) canSend(index int) bool {
-	e := netlink.NewAttributeEncoder()
-	e.Uint32(netdevAttrIfindex, uint32(index))
-	var features uint64
-	err := x.ask(x.family, netdevCmdDevGet, e, func(d *netlink.AttributeDecoder) {
-		if d.Type() == netdevAttrXDPFeature && len(d.Bytes()) == 8 {
-			features = binary.NativeEndian.Uint64(d.Bytes())
-		}
-	})
-	return err == nil && features&xdpActXmit != 0 && features&xdpActXmitSG != 0
+	b, err := x.ask(x.family, netdevCmdDevGet, nl.NewRtAttr(netdevAttrIfindex, nl.Uint32Attr(uint32(index))), netdevAttrXDPFeature)
+	if err != nil || len(b) != 8 {
+		return false
+	}
+	features := binary.NativeEndian.Uint64(b)
+	return features&xdpActXmit != 0 && features&xdpActXmitSG != 0
 }
 
 func (x *xdpFeatures) close() {
 	if x != nil {
-		_ = x.c.Close()
+		x.socket.Close()
 	}
 }

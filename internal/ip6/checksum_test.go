@@ -152,11 +152,4 @@ func TestUpperHeaderLen(t *testing.T) {
 		assert.Equal(t, c.n, n, "%d", c.proto)
 		assert.Equal(t, c.ok, ok, "%d", c.proto)
 	}
-	a, b, ok := ip6.Ports(ip6.ProtoUDP, ip6test.UDP(0))
-	assert.True(t, ok)
-	assert.Equal(t, [2]uint16{5000, 5001}, [2]uint16{a, b})
-	_, _, ok = ip6.Ports(ip6.ProtoICMPv6, ip6test.Echo(0))
-	assert.False(t, ok)
-	_, _, ok = ip6.Ports(ip6.ProtoUDP, []byte{1, 2, 3})
-	assert.False(t, ok)
 }

@@ -42,18 +42,6 @@ func ChecksumOffset(proto uint8) (off int, ok bool) {
 	return 0, false
 }
 
-// Ports returns the source and destination ports of TCP, UDP, UDP-Lite, SCTP
-// at the start of b. ok is false for others and for fewer than 4 bytes.
-func Ports(proto uint8, b []byte) (src, dst uint16, ok bool) {
-	switch proto {
-	case ProtoTCP, ProtoUDP, ProtoUDPLite, ProtoSCTP:
-		if len(b) >= 4 {
-			return binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:]), true
-		}
-	}
-	return 0, 0, false
-}
-
 // FinalDst is the destination that the upper-layer checksum covers: the last
 // address of a Routing header of type 0, 2 or 4 (RFC 8754) that has segments
 // left, else the destination of the fixed header (RFC 8200 section 8.1). ok is
