@@ -105,12 +105,13 @@ func FuzzDecodeState(f *testing.F) {
 	f.Add([]byte(`{"state":"running","enqueued":7}`))
 	f.Add([]byte(`{"state":"asleep"}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		st, err := decodeState(b)
-		if err != nil {
-			require.Zero(t, st)
+		if len(b) > 128 {
 			return
 		}
-		require.Contains(t, []Phase{Running, Cancelled, Done}, st.Phase)
+		st, err := decodeState(b)
+		if known := st.Phase == Running || st.Phase == Cancelled || st.Phase == Done; known != (err == nil) {
+			t.Fatalf("%+v, error %v", st, err)
+		}
 	})
 }
 

@@ -85,7 +85,8 @@ type worker struct {
 }
 
 // Work takes shards until ctx ends, or Idle is over; then it returns nil. What
-// goes wrong with the Backend is told, and tried again.
+// goes wrong with the Backend is told, though not again and again, and tried
+// again, after ever longer pauses of up to ten seconds.
 func Work(ctx context.Context, c WorkerConfig) error {
 	for field, name := range map[string]string{"worker": c.ID, "vantage": c.Vantage} {
 		if err := CheckName(field, name); err != nil {
@@ -104,9 +105,10 @@ func Work(ctx context.Context, c WorkerConfig) error {
 	if c.Log == nil {
 		c.Log = func(string, ...any) {}
 	}
+	c.Log = Sparing(c.Log)
 	w := &worker{WorkerConfig: c}
 	w.info = WorkerInfo{ID: c.ID, Vantage: c.Vantage, Host: c.Host, PID: c.PID, Tool: c.Tool}
-	const pause = 500 * time.Millisecond
+	pause := leastPause
 	last := time.Now() // there was work
 	for ctx.Err() == nil {
 		worked, err := w.round(ctx)
@@ -114,16 +116,28 @@ func Work(ctx context.Context, c WorkerConfig) error {
 		case err != nil && ctx.Err() == nil:
 			c.Log("%v", err)
 		case worked:
-			last = time.Now()
+			last, pause = time.Now(), leastPause
 			continue
 		}
 		if c.Idle > 0 && time.Since(last) > c.Idle {
 			break
 		}
 		sleep(ctx, pause)
+		if err == nil || errors.Is(err, errLost) || errors.Is(err, errCancelled) {
+			pause = leastPause
+		} else {
+			pause = min(2*pause, mostPause)
+		}
 	}
 	return nil
 }
+
+// Times between two looks for work: when there was none, and when looking fails
+// again and again.
+const (
+	leastPause = 500 * time.Millisecond
+	mostPause  = 10 * time.Second
+)
 
 func sleep(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)

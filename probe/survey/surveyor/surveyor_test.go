@@ -118,7 +118,7 @@ func FuzzCheckpoint(f *testing.F) {
 		p, err := c.progress()
 		require.NoError(t, err)
 		// An Engine goes on from it, or says why not.
-		e, err := survey.New(survey.Config{Link4: 1500, Final: func(survey.Final) {}}, set, p, zero)
+		e, err := survey.New(survey.Config{Link4: 1500, Final: func(survey.Final) {}}, set, p, time.Unix(0, 0))
 		if err != nil {
 			return
 		}

@@ -14,8 +14,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -93,13 +95,8 @@ func Connect(ctx context.Context, c Config) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	told := ""
-	tell := func(err error) { // once: it may be said for hours
-		if text := err.Error(); text != told {
-			told = text
-			c.Log("nats: %v; trying again", err)
-		}
-	}
+	sparing := fleet.Sparing(c.Log) // it may be said for hours
+	tell := func(err error) { sparing("nats: %v; trying again", err) }
 	nc, err := c.dial(ctx, options, tell)
 	if err != nil {
 		return nil, fmt.Errorf("nats: %w", err)
@@ -155,11 +152,13 @@ func sleep(ctx context.Context, d time.Duration) {
 }
 
 func (c *Config) options() ([]nats.Option, error) {
+	refused := new(atomic.Int64) // in a row
+	sparing := fleet.Sparing(c.Log)
 	o := []nats.Option{
 		nats.Name(c.Name), nats.MaxReconnects(-1),
 		// Who was let in once goes on trying: what is wrong now may be mended.
 		nats.IgnoreAuthErrorAbort(),
-		nats.ReconnectWait(250 * time.Millisecond), nats.ReconnectJitter(250*time.Millisecond, 250*time.Millisecond),
+		nats.CustomReconnectDelay(func(int) time.Duration { return reconnectDelay(refused.Load(), rand.Float64()) }),
 		nats.Timeout(3 * time.Second), nats.PingInterval(3 * time.Second), nats.MaxPingsOutstanding(2),
 		// What can't be sent fails at once, and is tried again by who knows whether
 		// it still makes sense.
@@ -169,8 +168,16 @@ func (c *Config) options() ([]nats.Option, error) {
 				c.Log("nats: disconnected: %v", err)
 			}
 		}),
-		nats.ReconnectHandler(func(nc *nats.Conn) { c.Log("nats: connected to %s", nc.ConnectedUrlRedacted()) }),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.Log("nats: %v", err) }),
+		nats.ReconnectHandler(func(nc *nats.Conn) {
+			refused.Store(0)
+			c.Log("nats: connected to %s", nc.ConnectedUrlRedacted())
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			if c.access(err) != nil && !errors.Is(err, nats.ErrPermissionViolation) {
+				refused.Add(1)
+			}
+			sparing("nats: %v", err)
+		}),
 	}
 	if c.inside != nil {
 		o = append(o, nats.InProcessServer(c.inside))
@@ -204,6 +211,15 @@ func (c *Config) options() ([]nats.Option, error) {
 		o = append(o, nats.ClientCert(c.CertFile, c.KeyFile))
 	}
 	return o, nil
+}
+
+// reconnectDelay is the time between two attempts to connect again: short if a
+// server can't be reached, as it may be back at once, and ever longer if it refuses
+// this client. random is from 0 to 1.
+func reconnectDelay(refused int64, random float64) time.Duration {
+	const least, most = 250 * time.Millisecond, 30 * time.Second
+	d := min(least<<min(refused, 10), most/2)
+	return d + time.Duration(random*float64(d))
 }
 
 // errNothingYet is what a client with Config.Join gets too early.

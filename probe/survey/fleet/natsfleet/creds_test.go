@@ -2,14 +2,17 @@ package natsfleet
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -163,4 +166,54 @@ func TestServerComesLater(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(s.Shutdown)
 	require.NoError(t, <-connected)
+}
+
+// A client that was let in, and then is refused, tries ever more seldom, and says
+// so once.
+func TestRefusedLater(t *testing.T) {
+	dir := t.TempDir()
+	old, fresh := file(t, "0123456789abcdef"), file(t, "fedcba9876543210")
+	first, err := StartServer(ServerConfig{Store: dir, Listen: "127.0.0.1:0", TokenFile: old})
+	require.NoError(t, err)
+	address := first.URL()[len("nats://"):]
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var mu sync.Mutex
+	said := map[string]int{}
+	b, err := Connect(ctx, Config{Servers: []string{first.URL()}, TokenFile: old, Log: func(format string, args ...any) {
+		mu.Lock()
+		defer mu.Unlock()
+		said[fmt.Sprintf(format, args...)]++
+	}})
+	require.NoError(t, err)
+	defer b.Disconnect()
+	first.Shutdown()
+	second, err := StartServer(ServerConfig{Store: dir, Listen: address, TokenFile: fresh})
+	require.NoError(t, err)
+	defer second.Shutdown()
+	refused := func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		return said["nats: "+nats.ErrAuthorization.Error()]
+	}
+	require.Eventually(t, func() bool { return refused() > 0 }, 20*time.Second, 10*time.Millisecond, "%v", said)
+	time.Sleep(3 * time.Second) // some attempts more
+	assert.Equal(t, 1, refused())
+}
+
+func TestReconnectDelay(t *testing.T) {
+	for _, c := range []struct {
+		refused int64
+		random  float64
+		want    time.Duration
+	}{
+		{0, 0, 250 * time.Millisecond},
+		{0, 1, 500 * time.Millisecond},
+		{1, 0, 500 * time.Millisecond},
+		{3, 0.5, 3 * time.Second},
+		{7, 0, 15 * time.Second},
+		{1 << 40, 1, 30 * time.Second},
+	} {
+		assert.Equal(t, c.want, reconnectDelay(c.refused, c.random), "%+v", c)
+	}
 }

@@ -37,13 +37,6 @@ type Options struct {
 	Observe func(Status)
 }
 
-// Status says how far a run is.
-type Status struct {
-	survey.Counts
-	Batch   uint64 // number of the batch that is being measured
-	Skipped uint64 // targets that may not be probed
-}
-
 // ErrInterrupted says that a run ended because its context did.
 var ErrInterrupted = errors.New("interrupted")
 
