@@ -16,14 +16,8 @@ import (
 	"pathmtu/internal/netlab"
 )
 
-// Device is the name of the interface that leads into the simulated Internet,
-// and these are the scanner's addresses on it.
+// Device is the name of the interface that leads into the simulated Internet.
 const Device = "internet"
-
-var (
-	Source4 = netip.MustParseAddr("192.0.2.1")
-	Source6 = netip.MustParseAddr("2001:db8:ffff::1")
-)
 
 // Lab is a namespace whose only way out is a simulated Internet. Its methods
 // may be called concurrently, except Close.

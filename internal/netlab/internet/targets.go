@@ -19,6 +19,12 @@ var (
 	Targets6 = netip.MustParsePrefix("2001:db8::/33") // documentation, RFC 3849
 )
 
+// The scanner's addresses, on the interface that leads into the simulated Internet.
+var (
+	Source4 = netip.MustParseAddr("192.0.2.1")
+	Source6 = netip.MustParseAddr("2001:db8:ffff::1")
+)
+
 // Targets yields n different addresses of a family (4 or 6), spread over many
 // networks, in an order that depends on the seed. Not all of them exist. It
 // returns an error if n is not in 1 to MostTargets.
