@@ -10,6 +10,7 @@ import (
 // Budget limits replies over several flows. *rate.Limiter of
 // golang.org/x/time/rate is one.
 type Budget interface {
+	// AllowN takes n replies out of the budget, or none and says so.
 	AllowN(now time.Time, n int) bool
 }
 

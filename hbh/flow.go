@@ -40,7 +40,8 @@ type Flow struct {
 	Counters FlowCounters // to be read only
 }
 
-// NewFlow checks the configuration. The flow answers from the start; it asks
+// NewFlow checks the configuration: the error names the field that is out of
+// range. The flow answers from the start; it asks
 // once Start is called.
 func NewFlow(cfg FlowConfig) (*Flow, error) {
 	cfg, err := cfg.withDefaults()
@@ -216,19 +217,19 @@ type FlowCounters struct {
 	Expired   uint64 // replies dropped because their value was too old
 	Unchanged uint64 // requests not answered because of OnChange
 
-	Received    uint64 // packets with at least one option
-	Duplicates  uint64 // packets with more than one
-	Requests    uint64 // packets with R set
-	Hints       uint64 // Rtn-PMTUs believed
-	MinTooSmall uint64 // options with a Min-PMTU under 1280
-	BadLength   uint64 // options of another length
-	Misplaced   uint64 // options in a Destination Options header
-	Historical  uint64 // options of type 0x3e
-	Malformed   uint64 // packets with a fault in their headers
-	Unvalidated uint64 // packets that the upper layer refused
-	Rejected    [rejectCount]uint64
+	Received    uint64              // packets with at least one option
+	Duplicates  uint64              // packets with more than one
+	Requests    uint64              // packets with R set
+	Hints       uint64              // Rtn-PMTUs believed
+	MinTooSmall uint64              // options with a Min-PMTU under 1280
+	BadLength   uint64              // options of another length
+	Misplaced   uint64              // options in a Destination Options header
+	Historical  uint64              // options of type 0x3e
+	Malformed   uint64              // packets with a fault in their headers
+	Unvalidated uint64              // packets that the upper layer refused
+	Rejected    [rejectCount]uint64 // Rtn-PMTUs ignored, by Reject
 
-	Lost      uint64
+	Lost      uint64 // packets with the option
 	Suspended uint64 // times that the option was suspended
 }
 

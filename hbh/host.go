@@ -14,7 +14,7 @@ import (
 // the identifier is the local port.
 type Key struct {
 	Local, Remote netip.AddrPort
-	Proto         uint8
+	Proto         uint8 // upper-layer protocol, as in Next Header
 }
 
 // HostConfig configures a Host. Zero fields are the defaults stated.
@@ -58,7 +58,8 @@ type entry struct {
 	index int // in due; -1: not there
 }
 
-// NewHost checks the configuration.
+// NewHost checks the configuration: the error names the field that is out of
+// range.
 func NewHost(cfg HostConfig) (*Host, error) {
 	var err error
 	if cfg.Flow, err = cfg.Flow.withDefaults(); err != nil {
@@ -91,7 +92,8 @@ func NewHost(cfg HostConfig) (*Host, error) {
 }
 
 // Open adds a flow that this host began, or takes over one that the peer
-// began. A nil Budget becomes the host's. Use the Host's methods for it, so
+// began. A nil Budget becomes the host's. The error says what is wrong with cfg,
+// or that all flows are in use. Use the Host's methods for it, so
 // that Next and Poll know its deadlines.
 func (h *Host) Open(now time.Time, key Key, cfg FlowConfig) error {
 	if cfg.Budget == nil {

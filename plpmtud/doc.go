@@ -35,7 +35,7 @@
 // bytes of the layer's own payload. Report the layer's own packets by
 // PacketAcked and PacketLost, so that black and grey holes are noticed, and
 // validated messages of others by Hint. Packages udpecho and udpopt are two
-// complete users.
+// complete users; udppath is the socket for one of your own.
 //
 // # Units
 //

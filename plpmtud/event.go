@@ -72,15 +72,15 @@ var causeNames = [...]string{
 // congestion signal; a congestion window in bytes must not grow because of a
 // SizeChange; one that counts packets should be rescaled (ScalePackets).
 type Event struct {
-	Time     time.Time
-	Kind     Kind
-	Cause    Cause
-	From, To State   // the states before and after; equal unless Kind is StateChange
-	Old, New int     // the PLPMTU before and after, bytes of PL size
-	ID       ProbeID // the probe, if any
-	Size     int     // its size, or the size in question
-	Hint     Hint    // HintUsed, HintIgnored
-	Late     bool    // ProbeAcked: it had been declared lost before
+	Time     time.Time // when, by the clock of the caller
+	Kind     Kind      // what
+	Cause    Cause     // why
+	From, To State     // the states before and after; equal unless Kind is StateChange
+	Old, New int       // the PLPMTU before and after, bytes of PL size
+	ID       ProbeID   // the probe, if any
+	Size     int       // its size, or the size in question; bytes of PL size
+	Hint     Hint      // HintUsed, HintIgnored
+	Late     bool      // ProbeAcked: it had been declared lost before
 }
 
 // ScalePackets returns what a congestion window of so many packets becomes by

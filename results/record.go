@@ -9,11 +9,11 @@ const Schema = 3
 // in bytes, all durations microseconds. A Record is plain data; it isn't safe
 // for concurrent changes.
 type Record struct {
-	Schema  int       `json:"schema" parquet:"schema"`
-	Tool    string    `json:"tool" parquet:"tool,dict"`
-	Run     string    `json:"run" parquet:"run,dict"`
-	Time    time.Time `json:"time" parquet:"time,timestamp(microsecond)"`
-	Target  string    `json:"target" parquet:"target"`
+	Schema  int       `json:"schema" parquet:"schema"`                      // that the record follows: 1 to Schema
+	Tool    string    `json:"tool" parquet:"tool,dict"`                     // program and version
+	Run     string    `json:"run" parquet:"run,dict"`                       // the same for all records of one invocation
+	Time    time.Time `json:"time" parquet:"time,timestamp(microsecond)"`   // when the measurement began
+	Target  string    `json:"target" parquet:"target"`                      // as it was given
 	Address string    `json:"address,omitempty" parquet:"address,optional"` // what Target resolved to
 	Family  int       `json:"family" parquet:"family"`                      // 4 or 6; 0: not known, because the target didn't resolve
 	AS      uint32    `json:"as,omitempty" parquet:"as,optional"`           // that announces the address; 0: not known
@@ -24,7 +24,7 @@ type Record struct {
 	// PMTU is null unless a packet of exactly this size was confirmed end to end.
 	PMTU       *int        `json:"pmtu" parquet:"pmtu,optional"`
 	Verdict    Verdict     `json:"verdict" parquet:"verdict,dict"`
-	Confidence float64     `json:"confidence" parquet:"confidence"` // 0 to 1
+	Confidence float64     `json:"confidence" parquet:"confidence"` // one less the probability that losses by chance explain PMTU
 	Direction  Direction   `json:"direction" parquet:"direction,dict"`
 	Bottleneck *Bottleneck `json:"bottleneck,omitempty" parquet:"bottleneck,optional"`
 	PTB        []PTB       `json:"ptb,omitempty" parquet:"ptb,list"`
@@ -32,8 +32,8 @@ type Record struct {
 	HBH        *HBH        `json:"hbh,omitempty" parquet:"hbh,optional"`
 	Truncation *Truncation `json:"truncation,omitempty" parquet:"truncation,optional"`
 	MSS        *MSS        `json:"mss,omitempty" parquet:"mss,optional"`
-	Evidence   []string    `json:"evidence,omitempty" parquet:"evidence,list"` // for people: why this verdict
-	Error      string      `json:"error,omitempty" parquet:"error,optional,dict"`
+	Evidence   []string    `json:"evidence,omitempty" parquet:"evidence,list"`    // for people: why this verdict
+	Error      string      `json:"error,omitempty" parquet:"error,optional,dict"` // for people: why there is no PMTU
 }
 
 // Vantage says where the measurement was made from.
@@ -60,8 +60,8 @@ type Worker struct {
 
 // Method is what one method found in one flow.
 type Method struct {
-	Method     string    `json:"method" parquet:"method,dict"`
-	Flow       string    `json:"flow" parquet:"flow"`
+	Method     string    `json:"method" parquet:"method,dict"` // "icmp", "udp", ...
+	Flow       string    `json:"flow" parquet:"flow"`          // the unchanging addresses and ports, or identifier
 	PMTU       *int      `json:"pmtu" parquet:"pmtu,optional"`
 	Verdict    Verdict   `json:"verdict" parquet:"verdict,dict"`
 	Direction  Direction `json:"direction" parquet:"direction,dict"`
@@ -83,25 +83,25 @@ type Bottleneck struct {
 // PTB is one kind of Packet Too Big message that came: who sent it and which
 // MTU it named.
 type PTB struct {
-	From  string `json:"from" parquet:"from,dict"`
+	From  string `json:"from" parquet:"from,dict"`             // address
 	Hop   int    `json:"hop,omitempty" parquet:"hop,optional"` // 0: not known
-	MTU   int    `json:"mtu" parquet:"mtu"`
+	MTU   int    `json:"mtu" parquet:"mtu"`                    // as it was named
 	Grade Grade  `json:"grade" parquet:"grade,dict"`
-	Count int    `json:"count,omitempty" parquet:"count,optional"`
+	Count int    `json:"count,omitempty" parquet:"count,optional"` // messages
 }
 
 // Loss counts the packets of one size.
 type Loss struct {
 	Size int `json:"size" parquet:"size"`
 	Sent int `json:"sent" parquet:"sent"`
-	Lost int `json:"lost" parquet:"lost"`
+	Lost int `json:"lost" parquet:"lost"` // no answer of any kind
 }
 
 // HBH is what became of the Minimum Path MTU Hop-by-Hop option (RFC 9268).
 type HBH struct {
 	Sent        bool   `json:"sent" parquet:"sent"`
-	Survived    bool   `json:"survived" parquet:"survived"`
-	MinPMTU     int    `json:"min_pmtu,omitempty" parquet:"min_pmtu,optional"`
+	Survived    bool   `json:"survived" parquet:"survived"`                    // it came back
+	MinPMTU     int    `json:"min_pmtu,omitempty" parquet:"min_pmtu,optional"` // as it was reported; 0: it was not
 	RewrittenAt string `json:"rewritten_at,omitempty" parquet:"rewritten_at,optional"`
 }
 
@@ -113,7 +113,8 @@ type Truncation struct {
 	MTU      int  `json:"mtu,omitempty" parquet:"mtu,optional"`
 }
 
-// MSS is the TCP maximum segment size as it was offered and as it arrived.
+// MSS is the TCP maximum segment size as it was offered and as it arrived, in
+// bytes of TCP payload (RFC 9293 section 3.7.1).
 type MSS struct {
 	Sent     int    `json:"sent" parquet:"sent"`
 	Received int    `json:"received,omitempty" parquet:"received,optional"`

@@ -11,6 +11,7 @@ import (
 
 // Budget limits ICMPv6 errors. *rate.Limiter of golang.org/x/time/rate is one.
 type Budget interface {
+	// AllowN takes n errors out of the budget, or none and says so.
 	AllowN(now time.Time, n int) bool
 }
 
@@ -36,8 +37,8 @@ type Decision struct {
 	Length    int // of the packet that arrived, in bytes
 
 	Answer  Answer
-	MTU     int // of a Packet Too Big
-	Pointer int // of a Parameter Problem
+	MTU     int // of a Packet Too Big, in bytes of IP packet
+	Pointer int // of a Parameter Problem, in bytes from the start of the packet
 
 	Fault   Fault       // the packet is invalid
 	Problem ip6.Problem // its headers cannot be walked
@@ -52,15 +53,15 @@ type Decision struct {
 
 // DestinationCounters count packets since the Destination was made.
 type DestinationCounters struct {
-	Plain     uint64 // without a truncation option
-	Eligible  uint64 // not truncated
-	Truncated uint64
-	Invalid   [faultCount]uint64
-	Malformed uint64
-	TooBig    uint64 // Packet Too Big answers
-	Problems  uint64 // Parameter Problem answers
-	Throttled uint64
-	Silent    uint64 // answers that RFC 4443 excludes
+	Plain     uint64             // without a truncation option
+	Eligible  uint64             // not truncated
+	Truncated uint64             // by some router
+	Invalid   [faultCount]uint64 // by Fault
+	Malformed uint64             // headers that cannot be walked
+	TooBig    uint64             // Packet Too Big answers
+	Problems  uint64             // Parameter Problem answers
+	Throttled uint64             // answers over the budget
+	Silent    uint64             // answers that RFC 4443 excludes
 }
 
 // Destination is the receiver's part: it decides about each packet addressed
@@ -75,7 +76,8 @@ type Destination struct {
 	Counters DestinationCounters // to be read only
 }
 
-// NewDestination checks the option types. budget limits the errors; share it
+// NewDestination checks the option types and the revision: the error names what
+// is wrong with them. budget limits the errors; share it
 // with all other ICMPv6 errors of the host. nil: one of its own, 10 a second
 // and 10 at once (the example of RFC 4443 section 2.4 (f)).
 func NewDestination(r Reader, budget Budget) (*Destination, error) {

@@ -190,10 +190,10 @@ func (s Source) optionAt(p ip6.Packet, off int) bool {
 
 // NoticeCounters count errors by origin and by what became of them.
 type NoticeCounters struct {
-	Router      uint64 // genuine, from routers; also those that taught nothing
-	Destination uint64 // genuine, from destinations
-	Unaware     uint64 // of those, Parameter Problems
-	Rejected    [rejectCount]uint64
+	Router      uint64              // genuine, from routers; also those that taught nothing
+	Destination uint64              // genuine, from destinations
+	Unaware     uint64              // of those, Parameter Problems
+	Rejected    [rejectCount]uint64 // by Reject
 }
 
 // Count adds one.

@@ -49,7 +49,7 @@ func (s PeerState) String() string {
 	return "untried"
 }
 
-// NewPeer checks the configuration.
+// NewPeer checks the configuration: the error names the field that is negative.
 func NewPeer(cfg PeerConfig) (*Peer, error) {
 	switch {
 	case cfg.Trials < 0:

@@ -54,9 +54,9 @@ func (s Scan) Any() bool { return s.Eligible+s.Truncated+s.Enhanced > 0 }
 // Reader reads truncation options. The zero value reads revision T1 with
 // DefaultCodes.
 type Reader struct {
-	Codes    Codes
-	Revision Revision
-	Limits   ip6.Limits
+	Codes    Codes      // the zero value: DefaultCodes
+	Revision Revision   // T1 or T0
+	Limits   ip6.Limits // of walking headers; the zero value: its defaults
 }
 
 type kind uint8

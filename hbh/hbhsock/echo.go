@@ -8,8 +8,8 @@ import (
 
 // Echo is an ICMPv6 echo message (RFC 4443 section 4).
 type Echo struct {
-	Reply   bool
-	ID, Seq uint16
+	Reply   bool   // false: a request
+	ID, Seq uint16 // Identifier, Sequence Number
 	Data    []byte // aliases what was parsed
 }
 

@@ -24,7 +24,8 @@ type Raw struct {
 }
 
 // OpenRaw opens a raw IPv6 socket for the upper-layer protocol proto, bound to
-// local unless that is the zero value. Close it after use.
+// local unless that is the zero value. Close it after use. The error wraps
+// ErrPrivilege for want of CAP_NET_RAW, or is the system's.
 func OpenRaw(proto int, local netip.Addr) (*Raw, error) {
 	la := &net.IPAddr{IP: net.IPv6unspecified}
 	if local.IsValid() {
@@ -76,7 +77,8 @@ func (r *Raw) Close() error { return r.conn.Close() }
 // SetReadDeadline sets when ReadFrom gives up.
 func (r *Raw) SetReadDeadline(t time.Time) error { return r.conn.SetReadDeadline(t) }
 
-// WriteTo sends the upper-layer packet b, with o unless it is nil.
+// WriteTo sends the upper-layer packet b, with o unless it is nil. Its errors are
+// those of OpenRaw.
 func (r *Raw) WriteTo(b []byte, o *hbh.Option, to netip.Addr) error {
 	var buf [64]byte
 	var oob []byte
@@ -88,7 +90,8 @@ func (r *Raw) WriteTo(b []byte, o *hbh.Option, to netip.Addr) error {
 }
 
 // ReadFrom receives one upper-layer packet into b, and what its Hop-by-Hop
-// header says.
+// header says: the zero Observed if it had none. What b can't hold is cut off. The
+// error is the system's.
 func (r *Raw) ReadFrom(b []byte) (n int, ob hbh.Observed, from netip.Addr, err error) {
 	n, nc, flags, addr, err := r.conn.ReadMsgIP(b, r.oob[:])
 	if err != nil {

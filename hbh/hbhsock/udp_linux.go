@@ -17,7 +17,8 @@ type UDP struct {
 }
 
 // NewUDP makes the kernel deliver received Hop-by-Hop headers on c, an IPv6
-// socket. c stays the caller's to close and to set deadlines on.
+// socket. c stays the caller's to close and to set deadlines on. The error is the
+// system's.
 func NewUDP(c *net.UDPConn) (*UDP, error) {
 	raw, err := c.SyscallConn()
 	if err != nil {
@@ -30,7 +31,8 @@ func NewUDP(c *net.UDPConn) (*UDP, error) {
 }
 
 // WriteTo sends one datagram, with o unless it is nil. to must be the zero
-// value on a connected socket.
+// value on a connected socket. The error is the system's; it wraps ErrPrivilege
+// if the option was refused for want of CAP_NET_RAW.
 func (u *UDP) WriteTo(b []byte, o *hbh.Option, to netip.AddrPort) error {
 	var buf [64]byte
 	var oob []byte
@@ -41,7 +43,9 @@ func (u *UDP) WriteTo(b []byte, o *hbh.Option, to netip.AddrPort) error {
 	return explain(err, o != nil)
 }
 
-// ReadFrom receives one datagram into b, and what its Hop-by-Hop header says.
+// ReadFrom receives one datagram into b, and what its Hop-by-Hop header says:
+// the zero Observed if it had none. What b can't hold is cut off. The error is the
+// system's.
 func (u *UDP) ReadFrom(b []byte) (n int, ob hbh.Observed, from netip.AddrPort, err error) {
 	n, nc, flags, from, err := u.conn.ReadMsgUDPAddrPort(b, u.oob[:])
 	if err != nil {

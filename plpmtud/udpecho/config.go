@@ -11,9 +11,9 @@ import (
 
 // Defaults of Config.
 const (
-	DefaultMaxPeers  = 1024
-	DefaultAnswers   = 256
-	DefaultIdleAfter = 30 * time.Second
+	DefaultMaxPeers  = 1024             // Config.MaxPeers
+	DefaultAnswers   = 256              // Config.AnswersPerSecond
+	DefaultIdleAfter = 30 * time.Second // Config.IdleAfter
 	// DefaultMin4 and DefaultBase4 are IP packet sizes for IPv4; over IPv6 both
 	// are 1280. 576 is what every IPv4 host must accept (RFC 1122).
 	DefaultMin4  = 576

@@ -103,7 +103,8 @@ func (c *Conn) consume(b []byte, from netip.AddrPort) bool {
 }
 
 // WriteTo sends a datagram of the application, unchanged, and begins to
-// discover the path MTU to its destination.
+// discover the path MTU to its destination. If udpsock.IsMessageTooLong holds
+// for the error, the datagram exceeds the MTU of the interface and was not sent.
 func (c *Conn) WriteTo(p []byte, addr net.Addr) (int, error) {
 	to := addrPort(addr)
 	if c.udp == nil || !to.IsValid() {
@@ -125,7 +126,7 @@ func (c *Conn) WriteToUDPAddrPort(p []byte, to netip.AddrPort) (int, error) {
 	return len(p), nil
 }
 
-// Write sends a datagram of the application to the peer of a connected socket.
+// Write is WriteTo the peer of a connected socket; of another one it is an error.
 func (c *Conn) Write(p []byte) (int, error) {
 	if !c.remote.IsValid() {
 		return 0, &net.OpError{Op: "write", Net: "udp", Source: c.LocalAddr(), Err: errors.New("udpecho: the socket is not connected: use WriteTo")}
@@ -222,7 +223,7 @@ func (c *Conn) Stats() Stats {
 }
 
 // Close ends path MTU discovery and closes the connection. It waits for an
-// OnChange that runs.
+// OnChange that runs. Calling it again returns the same error.
 func (c *Conn) Close() error {
 	c.closeOnce.Do(func() {
 		close(c.done)

@@ -52,7 +52,9 @@ type Conn struct {
 }
 
 // Wrap starts path MTU discovery on a packet connection, which belongs to the
-// Conn from then on: the caller uses and closes only the Conn.
+// Conn from then on: the caller uses and closes only the Conn. If Wrap fails, the
+// connection remains the caller's; the error names the field of cfg that is out
+// of range, or says why datagrams might be fragmented.
 //
 // Datagrams must not be fragmented (RFC 8899 section 3, item 2). Wrap sees to
 // that if c is a *net.UDPConn, or gives access to its socket as a syscall.Conn;

@@ -47,7 +47,8 @@ type Config struct {
 	//
 	// Overhead, Header and Layer are set here and have to be zero.
 	Path plpmtud.Config
-	// Random is what tokens are drawn from: crypto/rand.Reader.
+	// Random is what tokens are drawn from: crypto/rand.Reader. Required if
+	// Enabled.
 	Random io.Reader
 	// Respond says how fast REQs are answered. Enabled and Pairs in it have no
 	// meaning here.

@@ -6,17 +6,17 @@ import "fmt"
 type Kind uint8
 
 const (
-	EOL  Kind = 0 // End of Options List: one byte; whatever follows is zero (section 11.1)
-	NOP  Kind = 1 // No Operation: one byte, for alignment (section 11.2)
-	APC  Kind = 2 // Additional Payload Checksum: CRC-32C of the user data (section 11.3)
-	FRAG Kind = 3 // Fragmentation (section 11.4)
-	MDS  Kind = 4 // Maximum Datagram Size (section 11.5)
-	MRDS Kind = 5 // Maximum Reassembled Datagram Size (section 11.6)
-	REQ  Kind = 6 // Echo Request (section 11.7)
-	RES  Kind = 7 // Echo Response (section 11.7)
-	TIME Kind = 8 // Timestamp (section 11.8)
-	EXP  Kind = 127
-	UEXP Kind = 254
+	EOL  Kind = 0   // End of Options List: one byte; whatever follows is zero (section 11.1)
+	NOP  Kind = 1   // No Operation: one byte, for alignment (section 11.2)
+	APC  Kind = 2   // Additional Payload Checksum: CRC-32C of the user data (section 11.3)
+	FRAG Kind = 3   // Fragmentation (section 11.4)
+	MDS  Kind = 4   // Maximum Datagram Size (section 11.5)
+	MRDS Kind = 5   // Maximum Reassembled Datagram Size (section 11.6)
+	REQ  Kind = 6   // Echo Request (section 11.7)
+	RES  Kind = 7   // Echo Response (section 11.7)
+	TIME Kind = 8   // Timestamp (section 11.8)
+	EXP  Kind = 127 // experiments, SAFE (section 10)
+	UEXP Kind = 254 // experiments, UNSAFE (section 10)
 
 	// firstUnsafe is the first UNSAFE kind: an option that a receiver must not
 	// skip when it doesn't know it (sections 10 and 12).

@@ -322,7 +322,9 @@ func (o Options) FRAG() (Frag, bool) {
 type APCStatus uint8
 
 const (
+	// APCAbsent: there is no such option.
 	APCAbsent APCStatus = iota
+	// APCPassed: the checksum matches.
 	APCPassed
 	// APCFailed: the checksum doesn't match, or the option has a length that
 	// nobody knows. The user data is delivered all the same, with this status,

@@ -11,8 +11,8 @@ import (
 type Family uint8
 
 const (
-	IPv4 Family = 4
-	IPv6 Family = 6
+	IPv4 Family = 4 // RFC 791
+	IPv6 Family = 6 // RFC 8200
 )
 
 func (f Family) String() string {

@@ -23,7 +23,8 @@ type Hop struct {
 //
 // The result is local knowledge, the right MAX_PLPMTU before the headers come
 // off (RFC 8899 section 3, item 5), and never what the kernel has cached from
-// ICMP messages.
+// ICMP messages. The error says that there is no route, or that the addresses
+// are not of one family.
 func FirstHop(dst, src netip.Addr) (Hop, error) {
 	h, err := OpenHops()
 	if err != nil {
@@ -33,7 +34,7 @@ func FirstHop(dst, src netip.Addr) (Hop, error) {
 	return h.To(dst, src)
 }
 
-// To does what FirstHop does.
+// To does what FirstHop does, without opening anything.
 func (h *Hops) To(dst, src netip.Addr) (Hop, error) {
 	dst, src = dst.Unmap(), src.Unmap()
 	if !dst.IsValid() {

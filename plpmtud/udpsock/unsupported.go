@@ -5,13 +5,14 @@ import (
 	"runtime"
 )
 
-// Feature names something that not every operating system can do.
+// Feature names something that not every operating system can do: its text is
+// for people.
 type Feature string
 
 const (
-	FeatureDF         Feature = "don't-fragment without the cached path MTU's veto"
-	FeatureErrorQueue Feature = "socket error queue"
-	FeatureCachedMTU  Feature = "cached path MTU"
+	FeatureDF         Feature = "don't-fragment without the cached path MTU's veto" // SetDF, ReadDF
+	FeatureErrorQueue Feature = "socket error queue"                                // NewErrorQueue
+	FeatureCachedMTU  Feature = "cached path MTU"                                   // CachedPathMTU
 )
 
 // UnsupportedError reports a feature that this operating system, or this kind

@@ -280,11 +280,11 @@ func (c *Conn) MPS() int { c.mu.Lock(); defer c.mu.Unlock(); return c.engine.MPS
 
 // Status is what a Conn knows of its path.
 type Status struct {
-	State      plpmtud.State
-	PLPMTU     int  // bytes of user data and surplus area
-	MTU        int  // the same as a whole IP packet
-	Answered   bool // the peer answers probes
-	SendErrors uint64
+	State      plpmtud.State // of RFC 8899 section 5.2
+	PLPMTU     int           // bytes of user data and surplus area
+	MTU        int           // the same as a whole IP packet
+	Answered   bool          // the peer answers probes
+	SendErrors uint64        // probes and answers that the system refused to send
 	udpopt.Counters
 }
 
