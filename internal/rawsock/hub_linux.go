@@ -32,8 +32,8 @@ type Hub struct {
 func OpenHub() (*Hub, error) {
 	h := &Hub{flows: make(map[netip.Addr][]*Flow)}
 	var err4, err6 error
-	h.v4, err4 = openRaw(false)
-	h.v6, err6 = openRaw(true)
+	h.v4, err4 = openRaw(false, unix.IPPROTO_ICMP, "icmp", filter)
+	h.v6, err6 = openRaw(true, unix.IPPROTO_ICMPV6, "icmp", filter)
 	if h.v4 == nil && h.v6 == nil {
 		if denied(err4) || denied(err6) {
 			return nil, &PrivilegeError{What: "raw ICMP socket", Need: "CAP_NET_RAW", Err: unix.EPERM}
@@ -48,8 +48,8 @@ func OpenHub() (*Hub, error) {
 			go h.listen(ctx, c, c == h.v6)
 		}
 	}
-	h.tcp4, _ = openRawTCP(false) // without it, OpenTCP says so
-	h.tcp6, _ = openRawTCP(true)
+	h.tcp4, _ = openRaw(false, unix.IPPROTO_TCP, "tcp", answersToSYN) // without it, OpenTCP says so
+	h.tcp6, _ = openRaw(true, unix.IPPROTO_TCP, "tcp", answersToSYN)
 	for _, c := range []*socket.Conn{h.tcp4, h.tcp6} {
 		if c != nil {
 			h.wg.Add(1)
@@ -57,27 +57,6 @@ func OpenHub() (*Hub, error) {
 		}
 	}
 	return h, nil
-}
-
-func openRaw(v6 bool) (*socket.Conn, error) {
-	family, proto := unix.AF_INET, unix.IPPROTO_ICMP
-	if v6 {
-		family, proto = unix.AF_INET6, unix.IPPROTO_ICMPV6
-	}
-	c, err := socket.Socket(family, unix.SOCK_RAW, proto, "icmp", nil)
-	if err != nil {
-		return nil, err
-	}
-	err = setOptions(c, probing(v6))
-	if err == nil {
-		err = filter(c, v6)
-	}
-	if err != nil {
-		_ = c.Close()
-		return nil, err
-	}
-	buffers(c)
-	return c, nil
 }
 
 // filter keeps away what flows have no use for: echo requests, neighbour

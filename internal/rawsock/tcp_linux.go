@@ -23,59 +23,24 @@ func OpenTCP(hub *Hub, src netip.Addr, dst netip.AddrPort) (*Flow, error) {
 	if hub == nil || hub.tcp(dst.Addr()) == nil {
 		return nil, &PrivilegeError{What: "raw TCP socket", Need: "CAP_NET_RAW", Err: unix.EPERM}
 	}
-	c, err := socket.Socket(domain(dst.Addr()), unix.SOCK_STREAM, 0, "port", nil)
+	c, port, err := hold(unix.SOCK_STREAM, src)
 	if err != nil {
 		return nil, err
 	}
-	local, err := bindAny(c, src)
-	if err != nil {
-		_ = c.Close()
-		return nil, err
-	}
-	f := newFlow(nil, dst.Addr(), protoTCP, local)
+	f := newFlow(nil, dst.Addr(), protoTCP, netip.AddrPortFrom(src, port))
 	f.port, f.hold = dst.Port(), c
 	f.join(hub)
 	return f, nil
 }
 
-func bindAny(c *socket.Conn, src netip.Addr) (netip.AddrPort, error) {
-	sa, err := sockaddr(src, 0)
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	if err := c.Bind(sa); err != nil {
-		return netip.AddrPort{}, err
-	}
-	name, err := c.Getsockname()
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	return netip.AddrPortFrom(src, addrPort(name).Port()), nil
-}
-
-// openRawTCP opens a raw socket that gets answers to SYNs only.
-func openRawTCP(v6 bool) (*socket.Conn, error) {
-	family := unix.AF_INET
+// answersToSYN makes a raw socket get answers to SYNs only.
+func answersToSYN(c *socket.Conn, v6 bool) error {
 	if v6 {
-		family = unix.AF_INET6
+		if err := c.SetsockoptInt(unix.IPPROTO_IPV6, unix.IPV6_CHECKSUM, tcpChecksum); err != nil {
+			return err
+		}
 	}
-	c, err := socket.Socket(family, unix.SOCK_RAW, unix.IPPROTO_TCP, "tcp", nil)
-	if err != nil {
-		return nil, err
-	}
-	err = setOptions(c, probing(v6))
-	if err == nil && v6 {
-		err = c.SetsockoptInt(unix.IPPROTO_IPV6, unix.IPV6_CHECKSUM, tcpChecksum)
-	}
-	if err == nil {
-		err = answersOnly(c, v6)
-	}
-	if err != nil {
-		_ = c.Close()
-		return nil, err
-	}
-	buffers(c)
-	return c, nil
+	return answersOnly(c, v6)
 }
 
 // answersOnly lets SYN-ACKs, acknowledging resets and selective acknowledgements

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"net/netip"
 	"time"
 
@@ -58,43 +57,7 @@ func OpenWire(src, dst netip.Addr) (w *Wire, err error) {
 
 // openOut opens a socket that sends whole IP packets.
 func openOut(v6 bool) (*socket.Conn, error) {
-	family := unix.AF_INET
-	if v6 {
-		family = unix.AF_INET6
-	}
-	c, err := socket.Socket(family, unix.SOCK_RAW, unix.IPPROTO_RAW, "wire", nil)
-	if err != nil {
-		return nil, err
-	}
-	buffers(c)
-	// Raw packets too are held to the MTU that the kernel believes in, unless told otherwise.
-	if err := setOptions(c, probing(v6)); err != nil {
-		_ = c.Close()
-		return nil, err
-	}
-	return c, nil
-}
-
-// hold binds a socket to any port.
-func hold(typ int, src netip.Addr) (*socket.Conn, uint16, error) {
-	c, err := socket.Socket(domain(src), typ, 0, "port", nil)
-	if err != nil {
-		return nil, 0, err
-	}
-	sa, err := sockaddr(src, 0)
-	if err == nil {
-		err = c.Bind(sa)
-	}
-	if err != nil {
-		_ = c.Close()
-		return nil, 0, fmt.Errorf("source address %v: %w", src, err)
-	}
-	name, err := c.Getsockname()
-	if err != nil {
-		_ = c.Close()
-		return nil, 0, err
-	}
-	return c, addrPort(name).Port(), nil
+	return openRaw(v6, unix.IPPROTO_RAW, "wire", nil)
 }
 
 // openCapture opens a packet socket for what arrives by any link and passes the
