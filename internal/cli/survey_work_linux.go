@@ -145,6 +145,7 @@ func (m *placeMeasurer) Measure(ctx context.Context, t fleet.Task, each func(*re
 		Batches: surveyor.NewBatches(t.Targets, nil, survey.Selection{Lab: t.Lab && m.lab}, survey.MostEntries),
 		Conn:    r.conn,
 		Sink:    recordSink(each),
+		Permit:  t.Permit,
 		Record: func(rec *results.Record) {
 			link := &r.links[1]
 			if rec.Family == 4 {

@@ -26,7 +26,8 @@ type job struct {
 	shard Shard
 	where map[netip.Addr]uint64 // position in the shard
 
-	epoch uint32
+	epoch  uint32
+	tenure tenure
 
 	mu       sync.Mutex // never held while waiting for the Backend
 	cursor   *Cursor
@@ -36,14 +37,19 @@ type job struct {
 	out *publisher
 }
 
-// shard measures a leased shard.
-func (w *worker) shard(ctx context.Context, p *Plan, lease Lease) error {
+// shard measures a leased shard. asked is when the lease was asked for: it began no
+// earlier.
+func (w *worker) shard(ctx context.Context, p *Plan, lease Lease, asked time.Time) error {
 	j := &job{worker: w, plan: p, lease: lease, shard: lease.Shard()}
+	j.tenure.renew(asked.Add(contact(p.leaseTime())))
 	if err := p.check(j.shard); err != nil {
 		return errors.Join(err, lease.Release(ctx, time.Minute))
 	}
 	if err := w.load(ctx, p); err != nil {
 		return errors.Join(err, lease.Release(ctx, 10*time.Second))
+	}
+	if !j.tenure.holds(time.Now()) { // a long list; or this process didn't run meanwhile
+		return errLost
 	}
 	mine, err := j.take(ctx)
 	if err != nil || !mine {
@@ -52,7 +58,7 @@ func (w *worker) shard(ctx context.Context, p *Plan, lease Lease) error {
 	n := j.shard.Number
 	w.tell(func(i *WorkerInfo) { i.Survey, i.Shard = p.ID, &n })
 	defer w.tell(func(i *WorkerInfo) { i.Survey, i.Shard, i.Share = "", nil, 0 })
-	return j.run(ctx)
+	return j.run(ctx, asked)
 }
 
 // take makes the shard's cursor this worker's. False: the shard is done.
@@ -81,7 +87,7 @@ func (j *job) take(ctx context.Context) (bool, error) {
 }
 
 // run measures, while keep holds what is held.
-func (j *job) run(ctx context.Context) error {
+func (j *job) run(ctx context.Context, asked time.Time) error {
 	measuring, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	// What was measured is published also when it's time to end, but not when the
@@ -95,7 +101,7 @@ func (j *job) run(ctx context.Context) error {
 	kept := make(chan struct{})
 	go func() {
 		defer close(kept)
-		j.keep(keeping, func(cause error) {
+		j.keep(keeping, asked, func(cause error) {
 			stop(cause)
 			if errors.Is(cause, errLost) {
 				giveUp()
@@ -145,7 +151,7 @@ func (j *job) measure(ctx context.Context) error {
 	cfg.Total.Bits = least(cfg.Total.Bits, j.Most.Bits)
 	cfg.Origins = j.as
 	cfg.Seed += j.shard.Number
-	return j.Measurer.Measure(ctx, Task{Config: cfg, Targets: list, Lab: j.plan.Lab}, j.record)
+	return j.Measurer.Measure(ctx, Task{Config: cfg, Targets: list, Lab: j.plan.Lab, Permit: j.tenure.holds}, j.record)
 }
 
 // least is the smaller of two bounds, of which 0 is none.

@@ -6,12 +6,15 @@ import (
 	"time"
 )
 
+// contact is how long a worker may hear nothing of a lease before it takes it for
+// lost: earlier than anybody else does.
+func contact(lease time.Duration) time.Duration { return lease * 3 / 4 }
+
 // keep holds the lease, the cursor and the share of the rates, until ctx ends.
 // It calls end when the shard has to be left: nothing is sent any more when
-// others may think that it is theirs.
-func (j *job) keep(ctx context.Context, end func(error)) {
+// others may think that it is theirs. good is when it was this worker's.
+func (j *job) keep(ctx context.Context, good time.Time, end func(error)) {
 	lease := j.plan.leaseTime()
-	good := time.Now()
 	for tick := time.NewTicker(lease / 5); ; {
 		select {
 		case <-ctx.Done():
@@ -20,17 +23,20 @@ func (j *job) keep(ctx context.Context, end func(error)) {
 		case <-tick.C:
 		}
 		at := time.Now()
-		round, cancel := context.WithDeadline(ctx, good.Add(lease*3/4))
+		round, cancel := context.WithDeadline(ctx, good.Add(contact(lease)))
 		err := j.hold(round)
 		cancel()
 		switch {
 		case ctx.Err() != nil:
 		case err == nil:
 			good = at
+			j.tenure.renew(at.Add(contact(lease)))
 		case errors.Is(err, errLost), errors.Is(err, errCancelled):
+			j.tenure.end()
 			end(err)
-		case time.Since(good) >= lease*3/4:
+		case time.Since(good) >= contact(lease):
 			j.Log("no contact for %v: %v", time.Since(good).Round(time.Millisecond), err)
+			j.tenure.end()
 			end(errLost)
 		}
 	}

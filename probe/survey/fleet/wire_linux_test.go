@@ -185,6 +185,36 @@ func TestRatesOnTheWire(t *testing.T) {
 	}
 }
 
+// TestFrozenWorker: a worker is stopped, its shard goes to another, and it is
+// continued. From then on nothing of the shard leaves it: not one packet.
+func TestFrozenWorker(t *testing.T) {
+	p := buildPlaces(t, 1500, 1500)
+	w := watch(t, p)
+	dir := t.TempDir()
+	input := filepath.Join(dir, "list")
+	writeTargets(t, input, 5000)
+	// All targets are one shard, and there is nothing else to measure.
+	spawn(t, "server", p.server.Start, "survey", "serve", "--survey", "frozen", "--shard-size", "5000", "--lease", "5s", "--lab",
+		"--workers", "1", "--rate", "500", "--net-rate", "0", "-i", input, "--listen", "0.0.0.0:4222", "--insecure", "-o", filepath.Join(dir, "out.jsonl"))
+	worker := func(i int) *process {
+		return spawn(t, fmt.Sprint("worker ", i), p.at[i].Start,
+			"survey", "work", "--lab", "--server", "nats://"+address(i, 1)+":4222", "--vantage", fmt.Sprint("place", i))
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	frozen := worker(0)
+	w.await(ctx, t, 0, 200)
+	require.NoError(t, frozen.cmd.Process.Signal(unix.SIGSTOP))
+	time.Sleep(100 * time.Millisecond) // what is on its way leaves
+	sent := w.sent(0)
+	worker(1)
+	w.await(ctx, t, 1, 100) // the shard is its own
+	require.Equal(t, sent, w.sent(0), "it is stopped")
+	require.NoError(t, frozen.cmd.Process.Signal(unix.SIGCONT))
+	w.await(ctx, t, 1, 1000)
+	assert.Equal(t, sent, w.sent(0))
+}
+
 func rateOf(all []sending) float64 {
 	sum := 0.0
 	for _, s := range all {

@@ -23,6 +23,10 @@ type Task struct {
 	Config  survey.Config
 	Targets *survey.List
 	Lab     bool // special-purpose addresses are allowed
+	// Permit says whether packets may be sent at a time, which is now. Ask right
+	// before sending: no, if the targets may be another worker's by now. It is safe
+	// for concurrent use.
+	Permit func(now time.Time) bool
 }
 
 // Measurer measures targets. Each is called from one goroutine, with the final
@@ -176,6 +180,7 @@ func (w *worker) round(ctx context.Context) (worked bool, err error) {
 		if !slices.Contains(p.Places, place) || p.Lab && !w.Lab {
 			continue
 		}
+		asked := time.Now()
 		lease, err := w.Backend.Lease(ctx, name, place, time.Second)
 		if err != nil {
 			return worked, err
@@ -184,7 +189,7 @@ func (w *worker) round(ctx context.Context) (worked bool, err error) {
 			continue
 		}
 		worked = true
-		if err := w.shard(ctx, p, lease); err != nil {
+		if err := w.shard(ctx, p, lease, asked); err != nil {
 			return worked, fmt.Errorf("survey %s, shard %d: %w", name, lease.Shard().Number, err)
 		}
 	}

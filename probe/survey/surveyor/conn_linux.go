@@ -132,16 +132,7 @@ func newSocket(p net.PacketConn, source netip.Addr, device string, udp bool) (*s
 	} else {
 		s.batcher = v6conn{ipv6.NewPacketConn(p)}
 	}
-	for i := range s.out {
-		if udp {
-			s.addr[i].IP = make(net.IP, source.BitLen()/8)
-			s.out[i].Addr = &s.addr[i]
-		} else {
-			s.ip[i].IP = make(net.IP, source.BitLen()/8)
-			s.out[i].Addr = &s.ip[i]
-		}
-		s.out[i].Buffers = make([][]byte, 2)
-	}
+	s.prepare(source.BitLen() / 8)
 	raw, err := p.(syscall.Conn).SyscallConn()
 	if err == nil {
 		var inner error
@@ -155,6 +146,20 @@ func newSocket(p net.PacketConn, source netip.Addr, device string, udp bool) (*s
 		return nil, errors.Join(err, p.Close())
 	}
 	return s, nil
+}
+
+// prepare makes room for a batch of packets to addresses of so many bytes.
+func (s *socket) prepare(addrLen int) {
+	for i := range s.out {
+		if s.udp {
+			s.addr[i].IP = make(net.IP, addrLen)
+			s.out[i].Addr = &s.addr[i]
+		} else {
+			s.ip[i].IP = make(net.IP, addrLen)
+			s.out[i].Addr = &s.ip[i]
+		}
+		s.out[i].Buffers = make([][]byte, 2)
+	}
 }
 
 func setOptions(fd int, v4, udp bool, device string) error {
@@ -259,6 +264,16 @@ func (s *socket) flush(failed func(survey.Send, survey.Failure)) {
 	}
 	s.n = 0
 }
+
+// drop forgets what is queued, as if there had been no room for it.
+func (s *socket) drop(failed func(survey.Send, survey.Failure)) {
+	for _, p := range s.sends[:s.n] {
+		failed(p, survey.Failure{Transient: true, Err: errNotPermitted})
+	}
+	s.n = 0
+}
+
+var errNotPermitted = errors.New("not permitted any more")
 
 // listen prepares the sockets for receive.
 func (c *Conn) listen(cfg survey.Config) {

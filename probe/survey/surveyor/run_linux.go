@@ -35,6 +35,9 @@ type Options struct {
 
 	// Observe is called a few times a second. It may be nil.
 	Observe func(Status)
+	// Permit says whether packets may be sent at a time. It is asked right before
+	// each system call's worth of them. Nil: always.
+	Permit func(now time.Time) bool
 }
 
 // ErrInterrupted says that a run ended because its context did.
@@ -53,6 +56,7 @@ type surveyor struct {
 	nextSave time.Time
 	nextTell time.Time
 	garbage  collector
+	now      func() time.Time
 }
 
 // Run measures every target, and returns what was done. When ctx ends it
@@ -61,7 +65,7 @@ func Run(ctx context.Context, o Options) (Status, error) {
 	if o.Interval == 0 {
 		o.Interval = DefaultInterval
 	}
-	s := &surveyor{Options: o}
+	s := &surveyor{Options: o, now: time.Now}
 	if _, err := rand.Read(s.Survey.Key[:]); err != nil {
 		return Status{}, err
 	}
@@ -113,25 +117,25 @@ func (s *surveyor) batches(ctx context.Context) error {
 		}
 	}
 	s.state.Done = true
-	return s.save(time.Now())
+	return s.save(s.now())
 }
 
 func (s *surveyor) batch(ctx context.Context, n uint64, set *survey.Set, progress *survey.Progress) error {
 	cfg := s.Survey
 	cfg.Seed += n * 0x9e3779b97f4a7c15
 	var err error
-	if s.engine, err = survey.New(cfg, set, progress, time.Now()); err != nil {
+	if s.engine, err = survey.New(cfg, set, progress, s.now()); err != nil {
 		return err
 	}
 	if progress != nil {
 		s.before.Targets -= min(s.before.Targets, s.engine.Counts().Targets) // counted before already
 	}
 	s.state.Batch, s.state.List = n, hashOf(set)
-	if err := s.save(time.Now()); err != nil { // before the first packet leaves
+	if err := s.save(s.now()); err != nil { // before the first packet leaves
 		return err
 	}
 	err = s.loop(ctx)
-	err = errors.Join(err, s.save(time.Now()))
+	err = errors.Join(err, s.save(s.now()))
 	s.before = add(s.before, s.engine.Counts())
 	s.engine = nil
 	return err
@@ -150,9 +154,14 @@ func (s *surveyor) loop(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ErrInterrupted
 		}
-		now := time.Now()
+		now := s.now()
 		packets := s.Conn.receive(func(a *survey.Answer) { s.engine.Receive(now, a) })
+		permitted := true
 		for range 16 { // batches; then it is time to listen
+			now = s.now()
+			if permitted = s.permitted(now); !permitted {
+				break
+			}
 			n := s.sendBatch(now, buf[:0])
 			packets += n
 			if n < sendBatch {
@@ -165,10 +174,15 @@ func (s *surveyor) loop(ctx context.Context) error {
 		if err := s.tend(now); err != nil {
 			return err
 		}
-		if packets >= busy {
+		switch {
+		case !permitted:
+			s.Conn.wait(most)
+		case packets >= busy:
 			poll(nil, least)
-		} else if d := time.Until(s.engine.Next(now)); d > 0 {
-			s.Conn.wait(min(max(d, least), most))
+		default:
+			if d := s.engine.Next(now).Sub(s.now()); d > 0 {
+				s.Conn.wait(min(max(d, least), most))
+			}
 		}
 	}
 	return nil
@@ -197,9 +211,18 @@ func (s *surveyor) sendBatch(now time.Time, buf []byte) int {
 	return n
 }
 
+// flush sends what is queued on a socket. The process may have been stopped since
+// it was queued.
 func (s *surveyor) flush(k *socket, now time.Time) {
-	k.flush(func(p survey.Send, f survey.Failure) { s.engine.SendFailed(now, p, f) })
+	failed := func(p survey.Send, f survey.Failure) { s.engine.SendFailed(now, p, f) }
+	if k.n > 0 && !s.permitted(s.now()) {
+		k.drop(failed)
+		return
+	}
+	k.flush(failed)
 }
+
+func (s *surveyor) permitted(now time.Time) bool { return s.Permit == nil || s.Permit(now) }
 
 func (s *surveyor) final(f survey.Final) {
 	r := f.Record()
