@@ -34,15 +34,12 @@ packages: ## install the Debian packages that the tests use (root)
 race: ## the tests of everything but the namespaces, with the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m $$($(GO) list ./... | grep -v -e /netns-tests -e /pathsim)
 
-# What is vetted for systems other than Linux: the library.
-PORTABLE = ./plpmtud/... ./hbh ./truncate ./probe ./probe/trace ./results/... ./internal/rawsock
-
 .PHONY: lint
-lint: ## gofmt, vet, staticcheck, and whether the library and the program build elsewhere
+lint: ## gofmt, vet, staticcheck, and vet and builds for other systems
 	@out=$$(gofmt -l .); if [ -n "$$out" ]; then echo "not gofmt-ed:"; echo "$$out"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
-	@for os in darwin windows freebsd; do echo "GOOS=$$os go vet $(PORTABLE)"; GOOS=$$os $(GO) vet $(PORTABLE) && GOOS=$$os $(GO) build -o /dev/null ./cmd/pmtu || exit 1; done
+	@for os in darwin windows freebsd; do echo "GOOS=$$os go vet ./..."; GOOS=$$os $(GO) vet ./... && GOOS=$$os $(GO) build -o /dev/null ./cmd/pmtu || exit 1; done
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZ (default 10000x, that many executions; a time such as 1m works too)

@@ -2,11 +2,7 @@
 
 package cli
 
-import (
-	"errors"
-
-	"github.com/spf13/cobra"
-)
+import "github.com/spf13/cobra"
 
 func newLabDemoCommand() *cobra.Command     { return newLabUnsupported("demo") }
 func newLabUpCommand() *cobra.Command       { return newLabUnsupported("up") }
@@ -15,11 +11,5 @@ func newLabListCommand() *cobra.Command     { return newLabUnsupported("list") }
 func newLabInternetCommand() *cobra.Command { return newLabUnsupported("internet") }
 
 func newLabUnsupported(use string) *cobra.Command {
-	return &cobra.Command{
-		Use:   use,
-		Short: "Needs Linux",
-		RunE: func(*cobra.Command, []string) error {
-			return usageError{errors.New("labs are made of Linux network namespaces: this system has none")}
-		},
-	}
+	return newUnsupportedCommand(use, "Needs Linux", "labs are made of Linux network namespaces, which this system has not")
 }

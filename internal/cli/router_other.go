@@ -2,11 +2,7 @@
 
 package cli
 
-import (
-	"errors"
-
-	"github.com/spf13/cobra"
-)
+import "github.com/spf13/cobra"
 
 func newRouterCommand() *cobra.Command {
 	return newDatapathUnsupported("router", "Forward IPv6 in user space, telling the path MTU")
@@ -17,11 +13,5 @@ func newHostCommand() *cobra.Command {
 }
 
 func newDatapathUnsupported(use, short string) *cobra.Command {
-	return &cobra.Command{
-		Use:   use,
-		Short: short + " (needs Linux)",
-		RunE: func(*cobra.Command, []string) error {
-			return usageError{errors.New("the datapaths are made of Linux sockets: this system has none")}
-		},
-	}
+	return newUnsupportedCommand(use, short+" (needs Linux)", "the datapaths are made of Linux sockets, which this system has not")
 }
