@@ -26,8 +26,6 @@ import (
 	"pathmtu/results"
 )
 
-var zero = time.Unix(0, 0)
-
 // asSurvey in the environment makes the test binary a program that surveys.
 const asSurvey = "SURVEYOR_TEST_CHILD"
 
