@@ -15,7 +15,8 @@ import (
 type minPMTU struct{ echo6 }
 
 // NewMinPMTU returns the method that sends ICMPv6 echo requests with this
-// identifier and the Minimum Path MTU option.
+// identifier and the Minimum Path MTU option. Addr and Source of the target are of
+// IPv6; NewMethod checks that.
 func NewMinPMTU(t Target, id uint16) Method { return &minPMTU{echo6{body{"hbh", t}, id}} }
 
 func (m *minPMTU) Name() string { return m.method }

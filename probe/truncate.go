@@ -14,7 +14,8 @@ import (
 type truncation struct{ echo6 }
 
 // NewTruncation returns the method that sends ICMPv6 echo requests with this
-// identifier that routers may truncate.
+// identifier that routers may truncate. Addr and Source of the target are of IPv6;
+// NewMethod checks that.
 func NewTruncation(t Target, id uint16) Method { return &truncation{echo6{body{"truncate", t}, id}} }
 
 func (m *truncation) Name() string { return m.method }

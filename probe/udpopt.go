@@ -33,7 +33,8 @@ const (
 )
 
 // NewUDPOptions returns the method that sends datagrams with UDP Options from a
-// local port, which nobody else must use.
+// local port, which nobody else must use. Addr and Source of the target are of one
+// family; NewMethod checks that.
 func NewUDPOptions(t Target, port, local uint16) Method {
 	return &udpOptions{body{"udpopt", t}, local, orDefault(port, "udpopt")}
 }
