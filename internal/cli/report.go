@@ -80,7 +80,7 @@ that were not seen; the file says how much.`,
 	f.StringVar(&o.merge, "merge", "", "file to write one record for each target to")
 	f.IntVar(&o.family, "family", 0, "only this address family, 4 or 6 (0: both)")
 	f.IntVar(&o.rows, "rows", 12, "rows of tables and plots of the most frequent, 1 to 1000")
-	f.BoolVar(&o.byVantage, "by-vantage", false, "the same target from another vantage point is another target")
+	f.BoolVar(&o.byVantage, "by-vantage", false, "the same target from another vantage point is another target; also show where they differ")
 	f.BoolVar(&o.skipBad, "skip-bad", false, "go on after a record that is bad; the exit code is 1 nevertheless")
 	return cmd
 }
@@ -128,7 +128,7 @@ func runReport(cmd *cobra.Command, o reportOptions, files []string) (err error) 
 	if t.Newer > 0 && o.merge != "" {
 		return fmt.Errorf("%s, newer than %d: --merge would lose what it added", t.newerAt, results.Schema)
 	}
-	var c analysis.Collector
+	c := analysis.Collector{ByVantage: o.byVantage}
 	if err := eachTarget(ctx, o, m, &c); err != nil {
 		return err
 	}

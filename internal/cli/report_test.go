@@ -231,3 +231,42 @@ func TestReportCountsTheLastFinalRecord(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(out), &got))
 	assert.EqualValues(t, 2, got.Summary.Measured)
 }
+
+// TestReportByVantage: what workers at different places found of the same targets
+// is shown side by side where it differs, whatever the order of records.
+func TestReportByVantage(t *testing.T) {
+	var b bytes.Buffer
+	w := results.NewWriter(&b)
+	for _, vantage := range []string{"nrt", "ams"} {
+		for i, r := range resultstest.Survey(5, 60) {
+			r.Vantage.Name, r.Worker = vantage, &results.Worker{ID: "worker-" + vantage, Epoch: 1}
+			if i%20 == 0 && vantage == "nrt" {
+				size := 1300
+				r.PMTU, r.Verdict, r.Error = &size, results.OKSilent, ""
+			}
+			require.NoError(t, w.Write(r))
+		}
+	}
+	code, out, errOut := callWith(b.String(), "report", "--by-vantage")
+	require.Equal(t, exitOK, code, errOut)
+	assert.Regexp(t, `(?m)^  the same +57  95\.0 %$`, out)
+	assert.Regexp(t, `(?m)^  another path MTU +3 `, out)
+	assert.Regexp(t, `(?m)^  target +ams +nrt$`, out)
+	assert.Equal(t, 3, strings.Count(out, "1300 ok-silent\n"))
+	code, out, _ = callWith(b.String(), "report", "--by-vantage", "--json")
+	require.Equal(t, exitOK, code)
+	var got struct {
+		Summary struct {
+			Agreement struct {
+				Targets, Same int64
+				Differ        []struct{ Target string }
+			}
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(out), &got))
+	assert.EqualValues(t, 60, got.Summary.Agreement.Targets)
+	assert.EqualValues(t, 57, got.Summary.Agreement.Same)
+	assert.Len(t, got.Summary.Agreement.Differ, 3)
+	_, out, _ = callWith(b.String(), "report")
+	assert.NotContains(t, out, "vantage points differ", "one record of each target counts")
+}

@@ -15,6 +15,10 @@ const Others = "(others)"
 // Collector sums up records. The zero value is ready. It isn't safe for
 // concurrent use.
 type Collector struct {
+	// ByVantage says that records of one target come one after the other, one for
+	// each vantage point, as those of a store.Merger by vantage do: they are compared.
+	ByVantage bool
+
 	records            int64
 	first, last        time.Time
 	runs, tools, sites names
@@ -25,6 +29,7 @@ type Collector struct {
 	grades             map[results.Grade]*gradeCount
 	loss               map[int]*lossCount
 	signals            Signals
+	sights             sights
 	prior              priorCount
 }
 
@@ -105,11 +110,7 @@ func (c *Collector) Add(r *results.Record) {
 	}
 	c.runs.add(r.Run)
 	c.tools.add(r.Tool)
-	site := r.Vantage.Name
-	if site == "" {
-		site = r.Vantage.Source
-	}
-	c.sites.add(site)
+	c.sites.add(siteOf(r))
 
 	f := at(&c.families, r.Family)
 	f.targets++
@@ -151,6 +152,9 @@ func (c *Collector) Add(r *results.Record) {
 	c.addPTB(r)
 	c.addLoss(r)
 	c.signals.add(r)
+	if c.ByVantage {
+		c.sights.add(r)
+	}
 	c.prior.add(r)
 }
 

@@ -27,6 +27,7 @@ type Summary struct {
 	Grades     []Grade    `json:"grades"`
 	Loss       []LossSize `json:"loss"`
 	Signals    Signals    `json:"signals"`
+	Agreement  *Agreement `json:"agreement,omitempty"` // nil: vantage points were not compared
 }
 
 // Named is a number of targets that have something in common.
@@ -98,6 +99,10 @@ func (c *Collector) Summary(systems int) *Summary {
 		Families: []Family{}, Methods: []Method{}, Systems: []System{}, Directions: []Named{},
 		Verdicts: []Verdict{}, Grades: []Grade{}, Loss: []LossSize{},
 		SystemsAll: len(c.systems), Signals: c.signals,
+	}
+	if c.ByVantage {
+		a := c.sights.agreement()
+		s.Agreement = &a
 	}
 	verdicts := map[results.Verdict]*Verdict{}
 	for _, k := range slices.Sorted(maps.Keys(c.families)) {

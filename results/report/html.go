@@ -27,6 +27,7 @@ var sections = []struct {
 	{"by-method", "By method", []string{"methods"}, []string{"methods"}},
 	{"by-system", "By autonomous system", []string{"systems"}, []string{"systems"}},
 	{"verdict", "Verdicts", []string{"verdicts"}, []string{"verdicts"}},
+	{"by-vantage", "By vantage point", nil, []string{"agreement", differences}},
 	{"honesty", "Packet Too Big", []string{"ptb"}, []string{"ptb"}},
 	{"losses", "Loss against size", []string{"loss-fitting", "loss-larger"}, []string{"loss"}},
 	{"costs", "Cost", []string{"packets", "bytes"}, []string{"cost"}},

@@ -32,6 +32,9 @@ func Tables(s *analysis.Summary, rows int) []Table {
 		all = append(all, systemTable(s))
 	}
 	all = append(all, verdictTable(s))
+	if a := s.Agreement; a != nil && a.Targets > 0 {
+		all = append(all, agreementTable(a), differenceTable(a, rows))
+	}
 	if len(s.Grades) > 0 {
 		all = append(all, gradeTable(s))
 	}
@@ -260,13 +263,15 @@ func Facts(s *analysis.Summary) []string {
 	return facts
 }
 
+const notNamed = "(not named)"
+
 func some(what string, names []analysis.Named) string {
 	const most = 3
 	var list []string
 	for _, n := range names[:min(most, len(names))] {
 		name := n.Name
 		if name == "" {
-			name = "(not named)"
+			name = notNamed
 		}
 		list = append(list, name)
 	}
@@ -322,5 +327,5 @@ func writeTable(b *strings.Builder, t Table) {
 // Leftward says whether a column holds text rather than numbers.
 func Leftward(t Table, column int) bool {
 	h := t.Header[column]
-	return column == 0 && h != "path MTU, bytes" || h == "meaning"
+	return column == 0 && h != "path MTU, bytes" || h == "meaning" || t.Name == differences
 }
