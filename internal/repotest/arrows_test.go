@@ -19,7 +19,7 @@ type arrow struct {
 
 // arrows, the most special folder first. "any" allows everything.
 var arrows = []arrow{
-	{from: "plpmtud/udpsock", others: []string{"golang.org/x/sys"}},
+	{from: "plpmtud/udpsock", ours: []string{"internal/errqueue"}, others: []string{"golang.org/x/sys"}},
 	{from: "plpmtud/udpopt/udpoptsock", ours: []string{"plpmtud", "plpmtud/udpopt", "plpmtud/udpsock"}, others: []string{"golang.org/x/net"}},
 	{from: "plpmtud/udpopt", ours: []string{"plpmtud"}, others: []string{"golang.org/x/net"}},
 	{from: "plpmtud/udpecho", ours: []string{"plpmtud", "plpmtud/udpsock"}},
@@ -35,9 +35,10 @@ var arrows = []arrow{
 	{from: "probe", ours: []string{"plpmtud", "plpmtud/udpopt", "hbh", "truncate", "results", "internal/ip6"}, others: []string{"golang.org/x/net"}},
 	{from: "internal/ip6/ip6test", ours: []string{"internal/ip6", "internal/netlab/labtest"}, others: []string{"github.com/google/gopacket"}},
 	{from: "internal/ip6"},
+	{from: "internal/errqueue", others: []string{"golang.org/x/sys"}},
 	{from: "internal/router", ours: []string{"hbh", "truncate", "internal/ip6"}, others: []string{"golang.org/x/time", "github.com/gaissmai/bart"}},
 	{from: "internal/host", ours: []string{"hbh", "truncate", "internal/ip6", "plpmtud/udpopt"}},
-	{from: "internal/rawsock", ours: []string{"internal/ip6"}, others: []string{"any"}},
+	{from: "internal/rawsock", ours: []string{"internal/ip6", "internal/errqueue"}, others: []string{"any"}},
 	{from: "internal/datapath", ours: []string{"internal/ip6", "internal/router"}, others: []string{"any"}},
 	{from: "internal/netlab/internet", ours: []string{"internal/netlab", "internal/ip6", "results"}, others: []string{"any"}},
 	{from: "internal/netlab/compare", ours: []string{"plpmtud", "hbh", "truncate", "internal/ip6", "internal/router", "internal/pathsim"}, others: []string{"gonum.org/v1/plot"}},

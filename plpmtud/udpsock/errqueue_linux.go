@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"pathmtu/internal/errqueue"
 )
 
 // drainPerRead bounds how many messages over the budget one Read drops; the
@@ -60,7 +62,7 @@ func NewErrorQueue(c syscall.Conn, cfg QueueConfig) (*ErrorQueue, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &ErrorQueue{rc: rc, v: newValidator(cfg), oob: make([]byte, maxControl)}, nil
+	return &ErrorQueue{rc: rc, v: newValidator(cfg), oob: make([]byte, errqueue.MaxControl)}, nil
 }
 
 // Read empties the queue without waiting, and calls f for each message that
