@@ -23,7 +23,6 @@ type signalPath struct {
 	cuts         bool // and truncates
 	tells        bool // and sends Packet Too Big
 	host         node.Config
-	sizes        []int
 }
 
 func (sp *signalPath) run(t *testing.T, name string) (Outcome, *path) {
