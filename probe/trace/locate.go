@@ -13,6 +13,7 @@ type bisect struct {
 	lo, hi  int // lo 0: nothing but the first link itself is known to carry them
 	hints   []int
 	skip    map[int]bool // hops that did not answer in the end
+	enough  int          // see question
 	q       *question
 	asked   []*question
 	refused bool       // a router said that it is too big
@@ -37,6 +38,7 @@ func (b *bisect) step(t *Trace) bool {
 		return true
 	}
 	b.q = t.ask(spec{b.arm, b.size, h})
+	b.q.enough = b.enough
 	b.asked = append(b.asked, b.q)
 	return false
 }

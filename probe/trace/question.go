@@ -33,6 +33,7 @@ type question struct {
 	notYet   time.Time   // nothing is to be sent before
 	losses   int
 	blind    int
+	enough   int // losses that mean silence; 0: Config.Probes
 
 	result result
 	event  event
@@ -128,9 +129,12 @@ func (t *Trace) expire(now time.Time) {
 		}
 		q.packet, p.over = nil, true
 		t.lost++
+		if p.spec.size == t.cfg.small() {
+			t.small++
+		}
 		switch {
 		case !q.control:
-			if q.losses++; q.losses >= t.cfg.Probes {
+			if q.losses++; q.losses >= t.needs(q) {
 				q.end(silent)
 			}
 		case !q.checking:
@@ -146,13 +150,21 @@ func (t *Trace) expire(now time.Time) {
 	}
 }
 
+// needs returns how many losses of a question mean silence.
+func (t *Trace) needs(q *question) int {
+	if q.enough != 0 && t.small == 0 {
+		return min(q.enough, t.cfg.Probes)
+	}
+	return t.cfg.Probes
+}
+
 // checked: the plain packet was answered, the other one before it wasn't.
 func (t *Trace) checked(now time.Time, q *question) {
 	q.packet, q.checking, q.blind = nil, false, 0
 	if q.beyond != 0 {
 		t.ration(q).refund() // whoever was silent took nothing of it
 	}
-	if q.losses++; q.losses >= t.cfg.Probes {
+	if q.losses++; q.losses >= t.needs(q) {
 		q.end(silent)
 		return
 	}

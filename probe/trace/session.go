@@ -47,6 +47,11 @@ func (t *Trace) closeSession() {
 	o.Flow = t.flow(len(t.outcomes) > 0)
 	t.session = nil
 	t.outcomes = append(t.outcomes, o)
+	for _, l := range o.Loss {
+		if o.PMTU != nil && l.Size <= *o.PMTU {
+			t.small += l.Lost
+		}
+	}
 	for _, p := range o.PTB {
 		if p.Grade == results.WrongFlow {
 			continue

@@ -26,6 +26,10 @@ type steps struct {
 	pass   int
 }
 
+// sureAlready is how many losses of a size mean that it doesn't come to a hop, if it
+// is known not to come to the target, and no small packet got lost so far.
+const sureAlready = 2
+
 // mostShrinks bounds how many are looked for.
 const mostShrinks = 8
 
@@ -56,6 +60,7 @@ func (t *Trace) startShrinks() bool {
 		}
 		t.learn(far, pass+1, false)
 		b := newBisect(Plain, pass+1, 0, far, t.hints(pass)...)
+		b.enough = sureAlready
 		if hop := t.refuser(o); hop != 0 && hop < far {
 			b.lo, b.hi, b.refused = hop, hop+1, true
 			t.learn(hop, o.RefusedMost, true)

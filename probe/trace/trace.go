@@ -53,6 +53,7 @@ type Trace struct {
 	transient int
 
 	packets, lost, errors int
+	small                 int // of those lost, packets that get everywhere
 	bytes                 int64
 
 	hops     []Hop // index 0: hop 1
