@@ -181,5 +181,10 @@ func (c *Conn) validate(p *path) (*quic.Path, error) {
 	return other, other.Probe(c.Context())
 }
 
+// Settled says whether udpecho has searched the path in use to the end. Changes
+// are noticed from then on: one that comes while both searches run, in the first
+// seconds of a path, is taken for a part of them.
+func (c *Conn) Settled() bool { return c.now.Load().settled.Load() }
+
 // Moves is how often the connection has migrated.
 func (c *Conn) Moves() int { return int(c.moves.Load()) }
