@@ -82,10 +82,7 @@ func TestAutoBehindFirewall(t *testing.T) {
 func autoProbe(t *testing.T, lab *netlab.Lab, family int) (*results.Record, string) {
 	t.Helper()
 	srv, _ := lab.Addr("srv", family)
-	o := run(t, lab.Node("cli"), nil, "probe", "--json", srv.String())
-	rec, err := results.NewReader(strings.NewReader(o.stdout)).Read()
-	require.NoError(t, err, "%s%s", o.stdout, o.stderr)
-	return rec, o.stdout
+	return recordOf(t, lab, srv.String())
 }
 
 // verdicts of a record's methods, by their names.

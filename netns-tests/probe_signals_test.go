@@ -21,11 +21,18 @@ import (
 // probeHost probes a host from the client of a lab by one method.
 func probeHost(t *testing.T, lab *netlab.Lab, method string, host netip.Addr, more ...string) *results.Record {
 	t.Helper()
-	args := append([]string{"probe", "--json", "--method", method}, more...)
-	o := run(t, lab.Node("cli"), nil, append(args, host.String())...)
+	rec, _ := recordOf(t, lab, append(append([]string{"--method", method}, more...), host.String())...)
+	return rec
+}
+
+// recordOf runs "pmtu probe" on the client of a lab, and returns its record and what
+// it printed.
+func recordOf(t *testing.T, lab *netlab.Lab, args ...string) (*results.Record, string) {
+	t.Helper()
+	o := run(t, lab.Node("cli"), nil, append([]string{"probe", "--json"}, args...)...)
 	rec, err := results.NewReader(strings.NewReader(o.stdout)).Read()
 	require.NoError(t, err, "%s%s", o.stdout, o.stderr)
-	return rec
+	return rec, o.stdout
 }
 
 // The methods that use options find the exact size by a host that answers these,

@@ -143,10 +143,7 @@ func tcpProbe(t *testing.T, lab *netlab.Lab, family int) (*results.Record, strin
 	t.Helper()
 	labtest.Need(t, netlab.Capable(), "CAP_NET_RAW")
 	srv, _ := lab.Addr("srv", family)
-	o := run(t, lab.Node("cli"), nil, "probe", "--json", "--method", "tcp", srv.String())
-	rec, err := results.NewReader(strings.NewReader(o.stdout)).Read()
-	require.NoError(t, err, "%s%s", o.stdout, o.stderr)
-	return rec, o.stdout
+	return recordOf(t, lab, "--method", "tcp", srv.String())
 }
 
 // nothingRemains: srv has no connection, in whatever state.

@@ -41,8 +41,6 @@ func NewDNS(t Target, port uint16) Method {
 	return &dnsQuery{body{"dns", t}, orDefault(port, "dns")}
 }
 
-func (m *dnsQuery) Name() string { return m.method }
-
 func (m *dnsQuery) Traits() Traits {
 	below := m.ipHeader() + udpHeader
 	return Traits{

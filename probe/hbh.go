@@ -19,8 +19,6 @@ type minPMTU struct{ echo6 }
 // IPv6; NewMethod checks that.
 func NewMinPMTU(t Target, id uint16) Method { return &minPMTU{echo6{body{"hbh", t}, id}} }
 
-func (m *minPMTU) Name() string { return m.method }
-
 func (m *minPMTU) Traits() Traits {
 	return Traits{
 		Carrier: IP, Direction: results.RoundTrip, Slack: extHeader,

@@ -29,8 +29,6 @@ type icmpEcho struct {
 // identifier.
 func NewICMP(t Target, id uint16) Method { return &icmpEcho{body{"icmp", t}, id} }
 
-func (m *icmpEcho) Name() string { return m.method }
-
 func (m *icmpEcho) Traits() Traits {
 	return Traits{
 		Carrier:   ICMPEcho,

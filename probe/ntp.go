@@ -33,8 +33,6 @@ func NewNTP(t Target, port uint16) Method {
 	return &ntpClient{body{"ntp", t}, orDefault(port, "ntp")}
 }
 
-func (m *ntpClient) Name() string { return m.method }
-
 func (m *ntpClient) Traits() Traits {
 	below := m.ipHeader() + udpHeader
 	ext := max(ntpLeastExt, (4+m.tokenAt()+3)/4*4)

@@ -40,8 +40,6 @@ func NewQUIC(t Target, port uint16) Method {
 	return &quicVN{body{"quic", t}, orDefault(port, "quic")}
 }
 
-func (m *quicVN) Name() string { return m.method }
-
 func (m *quicVN) Traits() Traits {
 	below := m.ipHeader() + udpHeader
 	return Traits{

@@ -36,8 +36,6 @@ func NewSTUN(t Target, port uint16) Method {
 	return &stunBinding{body{"stun", t}, orDefault(port, "stun")}
 }
 
-func (m *stunBinding) Name() string { return m.method }
-
 func (m *stunBinding) Traits() Traits {
 	below := m.ipHeader() + udpHeader
 	least := stunLeast

@@ -34,8 +34,6 @@ func NewTCP(t Target, port, local uint16) Method {
 	return &tcpSYN{body{"tcp", t}, local, orDefault(port, "tcp")}
 }
 
-func (m *tcpSYN) Name() string { return m.method }
-
 func (m *tcpSYN) Traits() Traits {
 	below := m.ipHeader()
 	return Traits{

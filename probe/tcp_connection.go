@@ -112,8 +112,6 @@ func tcpOptions(segment []byte, f func(kind byte, data []byte)) error {
 	return nil
 }
 
-func (m *tcpSegments) Name() string { return m.method }
-
 func (m *tcpSegments) header() int {
 	if m.stamps {
 		return tcpHeader + tcpStampsLen

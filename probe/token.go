@@ -48,6 +48,9 @@ type body struct {
 	Target
 }
 
+// Name is the method's name.
+func (y body) Name() string { return y.method }
+
 // least returns the length of a body without padding.
 func (y body) least() int { return y.tokenAt() + tokenLen }
 

@@ -18,8 +18,6 @@ type truncation struct{ echo6 }
 // NewMethod checks that.
 func NewTruncation(t Target, id uint16) Method { return &truncation{echo6{body{"truncate", t}, id}} }
 
-func (m *truncation) Name() string { return m.method }
-
 func (m *truncation) Traits() Traits {
 	return Traits{
 		Carrier: IP, Direction: results.RoundTrip, Slack: extHeader,

@@ -22,8 +22,6 @@ func NewUDP(t Target, port uint16) Method {
 	return &udpClosed{body{"udp", t}, orDefault(port, "udp")}
 }
 
-func (m *udpClosed) Name() string { return m.method }
-
 // Traits: Linux answers 6 at once, then one a second (IPv4,
 // net.ipv4.icmp_ratelimit) or 10 a second (IPv6). One is kept in reserve for
 // whatever else the host has to say to us.

@@ -39,8 +39,6 @@ func NewUDPOptions(t Target, port, local uint16) Method {
 	return &udpOptions{body{"udpopt", t}, local, orDefault(port, "udpopt")}
 }
 
-func (m *udpOptions) Name() string { return m.method }
-
 // Traits: RFC 9869 lets a host answer once in a second by a datagram that is sent
 // for the answer alone (section 3.1), and then only the last request that came
 // (section 3.3).

@@ -211,43 +211,30 @@ func randomSeed() uint64 {
 	return binary.BigEndian.Uint64(b[:])
 }
 
-func (m *measurer) open(name string, t probe.Target, link rawsock.Link) (*rawsock.Flow, probe.Method, error) {
-	if name == "icmp" {
+// open opens a flow of the kind that a method needs, and the method for it.
+func (m *measurer) open(name string, t probe.Target, link rawsock.Link) (flow *rawsock.Flow, method probe.Method, err error) {
+	port := m.port(name)
+	to := netip.AddrPortFrom(t.Addr, port)
+	switch carrier, _ := probe.CarrierOf(name); carrier {
+	case probe.ICMPEcho:
 		var b [2]byte
 		_, _ = rand.Read(b[:])
-		flow, err := rawsock.OpenICMP(m.hub, link.Source, t.Addr, binary.BigEndian.Uint16(b[:]))
-		if err != nil {
-			return nil, nil, err
-		}
-		method, err := probe.NewMethod(name, t, 0, flow.Local().Port())
-		return flow, method, err
+		flow, err = rawsock.OpenICMP(m.hub, link.Source, t.Addr, binary.BigEndian.Uint16(b[:]))
+	case probe.TCP:
+		flow, err = rawsock.OpenTCP(m.hub, link.Source, to)
+	case probe.IP:
+		flow, err = rawsock.OpenIP(m.hub, link.Source, t.Addr)
+	default:
+		flow, err = rawsock.OpenUDP(m.hub, m.options.src, to)
 	}
-	if name == "tcp" {
-		port := m.port(name)
-		flow, err := rawsock.OpenTCP(m.hub, link.Source, netip.AddrPortFrom(t.Addr, port))
-		if err != nil {
-			return nil, nil, err
-		}
-		method, err := probe.NewMethod(name, t, port, flow.Local().Port())
-		return flow, method, err
-	}
-	if wholePackets(name) {
-		flow, err := rawsock.OpenIP(m.hub, link.Source, t.Addr)
-		if err != nil {
-			return nil, nil, err
-		}
-		method, err := probe.NewMethod(name, t, uint16(m.options.port), flow.Local().Port())
-		if err != nil {
-			_ = flow.Close()
-		}
-		return flow, method, err
-	}
-	method, err := probe.NewMethod(name, t, uint16(m.options.port), 0)
 	if err != nil {
 		return nil, nil, err
 	}
-	flow, err := rawsock.OpenUDP(m.hub, m.options.src, netip.AddrPortFrom(t.Addr, method.Traits().Port))
-	return flow, method, err
+	if method, err = probe.NewMethod(name, t, port, flow.Local().Port()); err != nil {
+		_ = flow.Close()
+		return nil, nil, err
+	}
+	return flow, method, nil
 }
 
 // port returns the port that a method's probes go to.
